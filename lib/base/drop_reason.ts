@@ -1,0 +1,93 @@
+/**
+ * Every reason for which a packet is discarded, and the counters that go with them. A packet that
+ * vanishes without one of these is a defect.
+ */
+
+/** Name and meaning; the names are what `hip status --json` shows. */
+export const DROP_REASONS = {
+  // ESP, inbound
+  "esp-too-short": "shorter than SPI, sequence number, IV, trailer and ICV of its suite",
+  "esp-unknown-spi": "no inbound SA has this SPI",
+  "esp-replayed": "sequence number seen before",
+  "esp-left-of-window": "sequence number too old for the replay window",
+  "esp-icv-failed": "ICV wrong: altered, or sealed with another key",
+  "esp-bad-padding": "pad length or padding octets wrong after decryption",
+  "esp-forbidden-next-header": "next header opens a tunnel or a HIP header inside ESP",
+  "esp-dummy": "dummy packet, next header 59; discarded by design",
+  "esp-not-established": "SA exists but its association may not carry data yet",
+  // inner packets, outbound
+  "tun-not-ipv6": "not an IPv6 packet",
+  "tun-malformed": "IPv6 header and packet length disagree",
+  "tun-not-a-hit": "destination is not a HIT",
+  "tun-source-not-local": "source is not one of the local HITs",
+  "tun-too-big": "larger than the association's inner MTU",
+  "tun-no-locator": "no address is known for the destination HIT",
+  "sequence-exhausted": "the SA's sequence number space is used up",
+  "seal-failed": "the cipher refused to seal the packet",
+  "staged-overflow": "too many packets waited for the association; the oldest went",
+  "staged-expired": "the association did not come about in time",
+  "association-closed": "the association closed while the packet waited",
+  // HIP packets: form
+  "hip-malformed": "header, length or parameter not as RFC 7401 demands",
+  "hip-bad-checksum": "checksum wrong",
+  "hip-bad-version": "version other than 2",
+  "hip-unknown-type": "packet type unknown",
+  "hip-unknown-critical-parameter": "critical parameter unknown",
+  "hip-parameter-order": "parameters not in ascending order of type",
+  "hip-fragment": "fragmented HIP packet that could not be put together",
+  // HIP packets: meaning
+  "hip-not-for-us": "receiver HIT is not one of ours",
+  "hip-invalid-hit": "sender HIT is not a HIT, or does not follow from the Host Identity",
+  "hip-no-association": "no association for this pair of HITs",
+  "hip-wrong-state": "the association's state has no use for this packet",
+  "hip-own-packet": "sender HIT is our own",
+  "hip-rate-limited": "more such packets than the rate limit answers",
+  "hip-tie-break": "crossing exchange; the other one goes on",
+  "hip-no-common-group": "no common Diffie-Hellman group",
+  "hip-wrong-group": "Diffie-Hellman group is not the one the lists demand",
+  "hip-bad-public-value": "Diffie-Hellman public value not valid in its group",
+  "hip-unsupported-suite": "HIT suite not supported",
+  "hip-no-common-cipher": "no acceptable HIP_CIPHER, or not exactly one chosen",
+  "hip-no-common-esp-suite": "no acceptable ESP suite, or not exactly one chosen",
+  "hip-no-transport-format": "no acceptable transport format",
+  "hip-old-generation": "R1 generation counter out of range",
+  "hip-unknown-puzzle": "puzzle not issued by us, or too long ago",
+  "hip-puzzle-failed": "puzzle solution wrong",
+  "hip-known-bad-solution": "a solution with which a packet failed before",
+  "hip-puzzle-unsolvable": "puzzle too difficult for its lifetime or our limit",
+  "hip-mac-failed": "HIP_MAC or HIP_MAC_2 wrong",
+  "hip-signature-failed": "signature wrong",
+  "hip-decryption-failed": "ENCRYPTED does not hold what it must",
+  "hip-unexpected-identity": "Host Identity is not the one expected",
+  "hip-spi-invalid": "SPI 0 to 255, or old SPI not zero in a base exchange",
+  "hip-keymat-index": "KEYMAT index differs from ours",
+  "hip-echo-mismatch": "echo response differs from what was asked",
+  "hip-replayed": "update identifier or packet seen before",
+  "hip-busy": "too many half-open associations or jobs",
+  "hip-policy": "forbidden by local policy",
+  "hip-job-failed": "a computation failed or its worker was lost",
+  // datagrams
+  "datagram-malformed": "IP header or length not usable",
+  "datagram-unknown": "neither HIP nor ESP",
+  "send-failed": "the system refused to send",
+} as const;
+
+export type DropReason = keyof typeof DROP_REASONS;
+
+/** One counter per reason; they only grow. */
+export class DropCounters {
+  readonly #counts = new Map<DropReason, number>();
+
+  count(reason: DropReason): void {
+    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
+  }
+
+  get(reason: DropReason): number {
+    return this.#counts.get(reason) ?? 0;
+  }
+
+  /** The counters that are not zero, by name. */
+  toJSON(): Partial<Record<DropReason, number>> {
+    return Object.fromEntries(this.#counts) as Partial<Record<DropReason, number>>;
+  }
+}

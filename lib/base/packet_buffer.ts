@@ -1,0 +1,67 @@
+/**
+ * One packet on its way through the program, in a fixed slab. Headers are taken off and put on by
+ * moving `start`; the payload never moves. Nothing here allocates after construction.
+ */
+
+/** Octets kept free before a packet that was just read: room for an IPv6 header and ESP. */
+export const HEADROOM = 128;
+
+/** Octets kept free behind it: ESP padding, trailer and ICV. */
+export const TAILROOM = 320;
+
+/** Where a packet came from or goes to, outside. Addresses are 16 octets, IPv4 as mapped. */
+export class PacketPath {
+  /** Our address; all zero when the system is to choose. */
+  readonly localAddress = new Uint8Array(16);
+  readonly peerAddress = new Uint8Array(16);
+  /** IP protocol: 50 ESP, 139 HIP. */
+  protocol = 0;
+  /** DSCP and ECN octet of the outer header (RFC 7402 appendix B). */
+  trafficClass = 0;
+  /** Hop limit or TTL of the outer header, 0 to 255. */
+  hopLimit = 64;
+}
+
+/** A slab, the part of it in use, and the path. Owned by whoever holds it; nobody keeps it. */
+export class PacketBuffer {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly path = new PacketPath();
+  /** First octet in use. */
+  start = HEADROOM;
+  /** One past the last octet in use. */
+  end = HEADROOM;
+
+  /** @param capacity Octets a packet may have, headroom and tailroom not counted. */
+  constructor(capacity: number) {
+    this.bytes = new Uint8Array(HEADROOM + capacity + TAILROOM);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** Octets that may be read into the slab at `HEADROOM`. */
+  get capacity(): number {
+    return this.bytes.length - HEADROOM - TAILROOM;
+  }
+
+  /** Makes the slab empty, ready to be read into at `HEADROOM`. */
+  reset(): void {
+    this.start = HEADROOM;
+    this.end = HEADROOM;
+  }
+
+  /** Copies `packet` in at `HEADROOM`; it must fit. */
+  load(packet: Uint8Array): void {
+    this.reset();
+    this.bytes.set(packet, HEADROOM);
+    this.end = HEADROOM + packet.length;
+  }
+
+  /** The octets in use, as a view. For tests and the control path: makes an object. */
+  contents(): Uint8Array {
+    return this.bytes.subarray(this.start, this.end);
+  }
+}

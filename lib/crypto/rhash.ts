@@ -1,0 +1,1 @@
+export type Rhash = "sha256" | "sha384" | "sha1" | "cshake128";
