@@ -1,0 +1,128 @@
+/**
+ * What goes into the engine beside packets, and what comes out of it. The engine performs none of
+ * its effects: it offers them to whoever polls (see `engine.ts`).
+ */
+
+import type { DropReason } from "../base/drop_reason.ts";
+import type { Duration, Instant } from "../base/time.ts";
+import type { Job } from "../hip/jobs.ts";
+
+/** One address of this host, as the kernel reports it. */
+export interface LocalLocator {
+  /** 16 octets, IPv4 as mapped. Never a HIT, loopback or multicast address. */
+  readonly address: Uint8Array;
+  readonly interfaceIndex: number;
+  /** On-link prefix, 0 to 128 bits (IPv4: 96 added). */
+  readonly prefixLength: number;
+  /** Whether its interface carries the default route of its family. */
+  readonly isDefault: boolean;
+}
+
+/** A packet for the outside, without its IP header. */
+export interface OutgoingPacket {
+  /** 139 HIP or 50 ESP. */
+  readonly protocol: number;
+  /** 16 octets. The HIP checksum was computed for exactly this pair. */
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly trafficClass: number;
+  readonly hopLimit: number;
+}
+
+/** A job to run; the answer comes back through `handleJobDone` under the same number. */
+export interface JobRequest {
+  readonly id: number;
+  readonly job: Job;
+}
+
+/** Steps of an exchange and changes of state, for `hip trace`, `hip demo`, logs and tests. */
+export type EngineEvent =
+  | {
+    readonly kind: "packet";
+    readonly at: Instant;
+    readonly direction: "in" | "out";
+    /** RFC name: "I1". */
+    readonly packet: string;
+    readonly localHit: Uint8Array;
+    readonly peerHit: Uint8Array;
+    readonly source: Uint8Array;
+    readonly destination: Uint8Array;
+    /** Parameter names in wire order. */
+    readonly parameters: readonly string[];
+    readonly lengthOctets: number;
+    /** What a reader wants to know beside the names: "puzzle 2^10, group 7". */
+    readonly detail: string;
+  }
+  | {
+    readonly kind: "state";
+    readonly at: Instant;
+    readonly localHit: Uint8Array;
+    readonly peerHit: Uint8Array;
+    readonly from: string;
+    readonly to: string;
+    readonly why: string;
+  }
+  | {
+    readonly kind: "puzzle-solved";
+    readonly at: Instant;
+    readonly localHit: Uint8Array;
+    readonly peerHit: Uint8Array;
+    readonly difficultyK: number;
+    readonly tries: number;
+  }
+  | {
+    readonly kind: "staged";
+    readonly at: Instant;
+    readonly localHit: Uint8Array;
+    readonly peerHit: Uint8Array;
+    readonly packets: number;
+  }
+  | {
+    readonly kind: "drop";
+    readonly at: Instant;
+    readonly reason: DropReason;
+    readonly detail: string;
+  };
+
+/** One association as `hip status` shows it. */
+export interface AssociationStatus {
+  readonly localHit: Uint8Array;
+  readonly peerHit: Uint8Array;
+  /** The name it was learned under, or "". */
+  readonly name: string;
+  /** RFC 7401 §4.4: "ESTABLISHED". */
+  readonly state: string;
+  readonly role: "initiator" | "responder";
+  readonly localAddress: Uint8Array | undefined;
+  readonly peerAddress: Uint8Array | undefined;
+  readonly inboundSpi: number | undefined;
+  readonly outboundSpi: number | undefined;
+  readonly espSuite: string | undefined;
+  readonly dhGroup: number | undefined;
+  readonly hipCipher: number | undefined;
+  readonly peerAlgorithm: number | undefined;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly octetsIn: number;
+  readonly octetsOut: number;
+  /** First I1 sent (or I2 received) to ESTABLISHED. */
+  readonly baseExchangeTime: Duration | undefined;
+  readonly puzzleTime: Duration | undefined;
+  readonly establishedAt: Instant | undefined;
+  /** Why it failed last, in words; undefined when it did not. */
+  readonly failure: string | undefined;
+}
+
+export interface EngineStatus {
+  readonly identities: readonly {
+    readonly hit: Uint8Array;
+    readonly name: string;
+    readonly algorithm: number;
+    readonly isDefault: boolean;
+  }[];
+  readonly locators: readonly LocalLocator[];
+  readonly associations: readonly AssociationStatus[];
+  readonly drops: Readonly<Partial<Record<DropReason, number>>>;
+  readonly knownPeers: number;
+}
