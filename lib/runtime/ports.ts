@@ -1,0 +1,202 @@
+/**
+ * What the program asks of the operating system, as contracts. `ffi/` implements them on system
+ * calls, `tests/support/` has fakes, and nothing else in `lib/` knows which of the two it has.
+ *
+ * Everything here is used from one thread. Every call returns at once, except `Readiness.wait`,
+ * which is the one place where the program sleeps. A port that is closed is not used again.
+ */
+
+import type { PacketBuffer } from "../base/packet_buffer.ts";
+import type { Instant } from "../base/time.ts";
+import type { EspProvider } from "../crypto/esp_suite.ts";
+import type { JobRequest, LocalLocator, OutgoingPacket } from "../engine/effects.ts";
+import type { JobResult } from "../hip/jobs.ts";
+
+/** Something that `Readiness` can wait for: it becomes readable. */
+export interface Pollable {
+  /** The system's number for it; fakes may use any number. */
+  readonly descriptor: number;
+}
+
+/**
+ * A layer 3 network device whose other end is this program: what applications send to HITs is read
+ * here, what is written here they receive. It goes away with `close` or with the process.
+ */
+export interface TunDevice extends Pollable {
+  /** The name the system gave it ("hip0"). */
+  readonly name: string;
+  readonly interfaceIndex: number;
+
+  /**
+   * Reads one IP packet into `buffer` at `HEADROOM`; `start` and `end` then surround it. A packet
+   * longer than the buffer's capacity is cut: its IP length field shows that.
+   *
+   * @returns False when none is waiting.
+   * @throws {Error} The device is gone; it never works again.
+   */
+  readInto(buffer: PacketBuffer): boolean;
+
+  /**
+   * Hands the packet `buffer.start` to `buffer.end` to the system.
+   *
+   * @returns False when it was not taken: device down or malformed packet. The caller counts it.
+   */
+  write(buffer: PacketBuffer): boolean;
+
+  /** As `write`, for a packet that lies in an array of its own. */
+  writeBytes(packet: Uint8Array): boolean;
+
+  /** Removes the device and with it its addresses and routes. */
+  close(): void;
+}
+
+export type IpFamily = 4 | 6;
+
+/**
+ * What became of a packet that was sent. `sent`: the system has it. `busy`: its queue is full,
+ * later ones may pass. `too-big`: larger than the path allows and not to be fragmented.
+ * `unreachable`: no route, or the source address is not ours. `refused`: anything else.
+ */
+export type SendResult = "sent" | "busy" | "too-big" | "unreachable" | "refused";
+
+/**
+ * A raw socket for one IP protocol and one family. It sees every packet of its protocol to any
+ * address of the host, reassembled by the system (RFC 7401 §5.1.3), and the system fragments what
+ * it sends.
+ */
+export interface IpSocket extends Pollable {
+  /** 139 HIP or 50 ESP. */
+  readonly protocol: number;
+  readonly family: IpFamily;
+
+  /**
+   * Reads one packet into `buffer` and fills all of `buffer.path`: both addresses (ours is the
+   * packet's destination), protocol, traffic class, hop limit. `start` is the first octet behind
+   * the IP header. A packet whose header cannot be used, or that did not fit, leaves the buffer
+   * empty (`length` 0): the caller counts it as "datagram-malformed".
+   *
+   * @returns False when no packet is waiting.
+   */
+  receiveInto(buffer: PacketBuffer): boolean;
+
+  /**
+   * Sends `buffer.start` to `buffer.end` along `buffer.path`: from `localAddress` (all zero: the
+   * system chooses) to `peerAddress`, with its traffic class and hop limit. Both addresses are of
+   * this socket's family. Does not throw and does not allocate.
+   */
+  send(buffer: PacketBuffer): SendResult;
+
+  /** Sends a packet of the control plane. Does not throw. */
+  sendPacket(packet: OutgoingPacket): SendResult;
+
+  /**
+   * Which of our addresses is on which interface: a packet to a link-local address leaves through
+   * the interface that has its source address. Called at start and whenever addresses change.
+   */
+  setLocators(locators: readonly LocalLocator[]): void;
+
+  close(): void;
+}
+
+/** Multicast groups of rtnetlink, by their numbers (linux/rtnetlink.h, RTNLGRP_*). */
+export type NetlinkGroup = number;
+
+/**
+ * A route netlink socket. The system answers a request before `send` returns, so that the answer
+ * to a request can be read at once; notifications of the groups joined come by themselves.
+ */
+export interface NetlinkSocket extends Pollable {
+  /**
+   * Sends one or more whole netlink messages.
+   *
+   * @throws {Error} The system did not take them.
+   */
+  send(messages: Uint8Array): void;
+
+  /**
+   * The next datagram: one or more whole netlink messages, in an array of its own.
+   *
+   * @returns Undefined when none is waiting; "overrun" when the system had to drop notifications:
+   * what was learned from them must be listed anew.
+   */
+  receive(): Uint8Array | "overrun" | undefined;
+
+  close(): void;
+}
+
+/** The one place to sleep. Waits for any of the descriptors it was made for. */
+export interface Readiness {
+  /**
+   * Resolves when a descriptor is readable, when `wake` was called since the last `wait`, or after
+   * `timeoutMs` milliseconds (rounded up; undefined: no limit), and at once when that is so
+   * already. It blocks no thread that runs JavaScript and costs nothing while it waits. One `wait`
+   * at a time. It may resolve without cause: look at every source again afterwards.
+   */
+  wait(timeoutMs: number | undefined): Promise<void>;
+
+  /** Ends the present `wait`, or the next one when none is under way. */
+  wake(): void;
+
+  /** Ends a `wait` under way and frees what it holds. The descriptors stay open. */
+  close(): Promise<void>;
+}
+
+/** The monotonic clock. Its zero is arbitrary; it does not run while the host sleeps. */
+export interface Clock {
+  now(): Instant;
+}
+
+/** A finished job. */
+export interface JobDone {
+  readonly id: number;
+  readonly result: JobResult;
+}
+
+/**
+ * Computes jobs away from the packet path. Every job submitted ends in exactly one `JobDone`: a
+ * failure with "hip-busy" when the queue is full, with "hip-job-failed" when its worker died.
+ */
+export interface JobRunner {
+  /** Resolves when the workers have loaded and take jobs; rejects when they cannot be started. */
+  readonly ready: Promise<void>;
+  /** Jobs submitted and not yet polled. */
+  readonly pending: number;
+
+  submit(request: JobRequest): void;
+
+  /** The next finished job, in the order in which they finished. */
+  poll(): JobDone | undefined;
+
+  /** `listener` is called whenever `poll` has something new. There is one listener. */
+  onDone(listener: () => void): void;
+
+  /** Stops the workers; jobs under way are lost. */
+  close(): void;
+}
+
+/**
+ * The operating system as a whole, made by `main.ts` from `ffi/`. What fails for a reason that the
+ * user can mend throws `UserError`.
+ */
+export interface Platform {
+  /** Effective user id; 0 is root. */
+  euid(): number;
+
+  /**
+   * Makes the TUN device `name`, without addresses and down.
+   *
+   * @throws {UserError} No such facility, no right to it, or another program has the name.
+   */
+  openTun(name: string): TunDevice;
+
+  /** @throws {UserError} No right to raw sockets. */
+  openIpSocket(protocol: number, family: IpFamily): IpSocket;
+
+  /** @throws {Error} */
+  openNetlink(groups: readonly NetlinkGroup[]): NetlinkSocket;
+
+  makeReadiness(sources: readonly Pollable[]): Readiness;
+
+  /** Ciphers of the system's libcrypto; undefined when it has none that can be used. */
+  openEspProvider(): EspProvider | undefined;
+}
