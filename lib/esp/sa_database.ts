@@ -1,0 +1,222 @@
+/**
+ * The security associations in force: inbound found by the SPI alone (RFC 7402 §6.2), outbound by
+ * the pair of HITs (§3.3.3).
+ *
+ * Looking up costs no allocation. The database owns what is installed: whoever leaves it has its
+ * keys overwritten. Its size is bounded.
+ */
+
+import type { Random } from "../base/random.ts";
+import { randomUint32 } from "../base/random.ts";
+import { type InboundSa, type OutboundSa, SMALLEST_SPI } from "./security_association.ts";
+
+/** Most SAs in each direction. */
+export const DEFAULT_SA_LIMIT = 20_000;
+
+/** Both directions between one local and one peer HIT. */
+export interface SaPair {
+  readonly inbound: InboundSa;
+  readonly outbound: OutboundSa;
+}
+
+/** Finds SAs for packets. */
+export class SaDatabase {
+  readonly #limit: number;
+  readonly #inbound = new Map<number, InboundSa>();
+  /** Outbound by a hash of both HITs; a list holds those whose hashes are equal. */
+  readonly #outbound = new Map<number, OutboundSa[]>();
+  #outboundCount = 0;
+  /** SPIs given out and not yet installed. */
+  readonly #reserved = new Set<number>();
+
+  /** @param limit Most inbound SAs, and most outbound SAs. */
+  constructor(limit: number = DEFAULT_SA_LIMIT) {
+    this.#limit = limit;
+  }
+
+  get inboundCount(): number {
+    return this.#inbound.size;
+  }
+
+  get outboundCount(): number {
+    return this.#outboundCount;
+  }
+
+  /** Every inbound SA, for reports and timers. */
+  inbound(): IterableIterator<InboundSa> {
+    return this.#inbound.values();
+  }
+
+  /**
+   * A random SPI that no inbound SA has and that was not given out before without being used or
+   * released: 256 to 2^32 - 1 (RFC 7402 §3.2.1, §3.4). Undefined when too many are waiting.
+   */
+  allocateSpi(random: Random): number | undefined {
+    if (this.#inbound.size + this.#reserved.size >= this.#limit) return undefined;
+    for (;;) {
+      const spi = randomUint32(random);
+      if (spi < SMALLEST_SPI || this.#inbound.has(spi) || this.#reserved.has(spi)) continue;
+      this.#reserved.add(spi);
+      return spi;
+    }
+  }
+
+  /** Gives back an SPI from `allocateSpi` for which no SA was installed. */
+  releaseSpi(spi: number): void {
+    this.#reserved.delete(spi);
+  }
+
+  /** Installs both directions, or neither; see `installInbound` and `installOutbound`. */
+  install(pair: SaPair): boolean {
+    if (!this.installInbound(pair.inbound)) return false;
+    if (this.installOutbound(pair.outbound)) return true;
+    this.removeInbound(pair.inbound.spi);
+    return false;
+  }
+
+  /**
+   * Installs an inbound SA beside those there are: during a rekey old and new both receive.
+   *
+   * @returns False when its SPI is in use by another or the database is full.
+   */
+  installInbound(sa: InboundSa): boolean {
+    const known = this.#inbound.get(sa.spi);
+    if (known !== undefined) return known === sa;
+    if (this.#inbound.size >= this.#limit) return false;
+    this.#reserved.delete(sa.spi);
+    this.#inbound.set(sa.spi, sa);
+    return true;
+  }
+
+  /**
+   * Installs an outbound SA in place of the one its pair of HITs had, which is wiped.
+   *
+   * @returns False when the database is full.
+   */
+  installOutbound(sa: OutboundSa): boolean {
+    const hash = hashOfHits(sa.localHit, 0, sa.peerHit, 0);
+    const known = this.#find(hash, sa.localHit, 0, sa.peerHit, 0);
+    if (known === sa) return true;
+    if (known !== undefined) {
+      this.#drop(hash, known);
+    } else if (this.#outboundCount >= this.#limit) {
+      return false;
+    }
+    const list = this.#outbound.get(hash);
+    if (list === undefined) this.#outbound.set(hash, [sa]);
+    else list.push(sa);
+    this.#outboundCount++;
+    return true;
+  }
+
+  /** The SA whose packets carry this SPI. */
+  inboundBySpi(spi: number): InboundSa | undefined {
+    return this.#inbound.get(spi);
+  }
+
+  /**
+   * The SA for packets between two HITs, read where they stand: for an inner IPv6 header at `start`
+   * the offsets are `start + 8` and `start + 24` of the same octets.
+   */
+  outboundFor(
+    localHit: Uint8Array,
+    localOffset: number,
+    peerHit: Uint8Array,
+    peerOffset: number,
+  ): OutboundSa | undefined {
+    const hash = hashOfHits(localHit, localOffset, peerHit, peerOffset);
+    return this.#find(hash, localHit, localOffset, peerHit, peerOffset);
+  }
+
+  /** Removes and wipes one inbound SA. */
+  removeInbound(spi: number): boolean {
+    const sa = this.#inbound.get(spi);
+    if (sa === undefined) return false;
+    this.#inbound.delete(spi);
+    sa.wipe();
+    return true;
+  }
+
+  /** Removes and wipes the outbound SA of a pair of HITs, 16 octets each. */
+  removeOutbound(localHit: Uint8Array, peerHit: Uint8Array): boolean {
+    const hash = hashOfHits(localHit, 0, peerHit, 0);
+    const sa = this.#find(hash, localHit, 0, peerHit, 0);
+    if (sa === undefined) return false;
+    this.#drop(hash, sa);
+    return true;
+  }
+
+  /** Removes and wipes every SA between two HITs, in both directions. */
+  removePair(localHit: Uint8Array, peerHit: Uint8Array): void {
+    this.removeOutbound(localHit, peerHit);
+    for (const [spi, sa] of this.#inbound) {
+      if (hasHits(sa, localHit, 0, peerHit, 0)) this.removeInbound(spi);
+    }
+  }
+
+  /** Removes and wipes everything. */
+  clear(): void {
+    for (const sa of this.#inbound.values()) sa.wipe();
+    for (const list of this.#outbound.values()) for (const sa of list) sa.wipe();
+    this.#inbound.clear();
+    this.#outbound.clear();
+    this.#reserved.clear();
+    this.#outboundCount = 0;
+  }
+
+  #find(
+    hash: number,
+    localHit: Uint8Array,
+    localOffset: number,
+    peerHit: Uint8Array,
+    peerOffset: number,
+  ): OutboundSa | undefined {
+    const list = this.#outbound.get(hash);
+    if (list === undefined) return undefined;
+    for (let i = 0; i < list.length; i++) {
+      if (hasHits(list[i]!, localHit, localOffset, peerHit, peerOffset)) return list[i];
+    }
+    return undefined;
+  }
+
+  #drop(hash: number, sa: OutboundSa): void {
+    const rest = this.#outbound.get(hash)!.filter((other) => other !== sa);
+    if (rest.length === 0) this.#outbound.delete(hash);
+    else this.#outbound.set(hash, rest);
+    this.#outboundCount--;
+    sa.wipe();
+  }
+}
+
+/**
+ * 32 bits of both HITs (FNV-1a over their octets). Only SAs that came out of a base exchange are in
+ * the table, so that making many equal hashes costs a key pair and an exchange each.
+ */
+function hashOfHits(
+  localHit: Uint8Array,
+  localOffset: number,
+  peerHit: Uint8Array,
+  peerOffset: number,
+): number {
+  let hash = 0x811c9dc5;
+  // The first four octets of a HIT are prefix and suite, the same for nearly all.
+  for (let i = 4; i < 16; i++) hash = Math.imul(hash ^ localHit[localOffset + i]!, 0x01000193);
+  for (let i = 4; i < 16; i++) hash = Math.imul(hash ^ peerHit[peerOffset + i]!, 0x01000193);
+  return hash >>> 0;
+}
+
+/** Whether the SA is between exactly these HITs. */
+function hasHits(
+  sa: InboundSa | OutboundSa,
+  localHit: Uint8Array,
+  localOffset: number,
+  peerHit: Uint8Array,
+  peerOffset: number,
+): boolean {
+  for (let i = 0; i < 16; i++) {
+    if (
+      sa.localHit[i] !== localHit[localOffset + i] || sa.peerHit[i] !== peerHit[peerOffset + i]
+    ) return false;
+  }
+  return true;
+}

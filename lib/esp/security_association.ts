@@ -1,0 +1,260 @@
+/**
+ * Security associations: everything that a packet touches, in one flat block, and the sealer or
+ * opener beside it (RFC 4301 §4.4.2, RFC 7402 §3.3, appendix B.1.1).
+ *
+ * A block is an ArrayBuffer or a SharedArrayBuffer, so that a worker thread can use the same SA.
+ * One thread writes each field: the data path the counters and the window, the control path the
+ * addresses and the active flag. 64-bit counters are pairs of words, exact at any rate.
+ *
+ * An SA is one direction. It stores one pair of inner addresses, the HITs, and, for output, the
+ * outer pair (BEET).
+ */
+
+import type { EspOpener, EspSealer, EspSuiteParameters } from "../crypto/esp_suite.ts";
+import { espSuite } from "../crypto/esp_suite.ts";
+import { DEFAULT_REPLAY_WINDOW, ReplayWindow, replayWindowWords } from "./replay_window.ts";
+
+/** Lowest SPI that may be allocated; 0 to 255 are reserved (RFC 4303 §2.1). */
+export const SMALLEST_SPI = 256;
+
+/**
+ * Rekey once the high sequence word gets here: 2^40 numbers are then left, an hour at any packet
+ * rate we know of, which is many times what a rekey with all its retransmissions takes.
+ */
+const REKEY_AT_HIGH = 0xffffff00;
+
+// Layout of a block. Words first:
+const SPI = 0;
+const ACTIVE = 1;
+const SEQUENCE_HIGH = 2;
+const SEQUENCE_LOW = 3;
+const PACKETS_HIGH = 4;
+const PACKETS_LOW = 5;
+const OCTETS_HIGH = 6;
+const OCTETS_LOW = 7;
+/** 0: copy the inner DSCP; else 0x100 + DSCP. */
+const DSCP_POLICY = 8;
+// Then addresses, 16 octets each, at these word offsets:
+const LOCAL_HIT = 9;
+const PEER_HIT = 13;
+const OUTER_LOCAL = 17;
+const OUTER_PEER = 21;
+const BLOCK_WORDS = 25;
+
+/** What both kinds of SA need. */
+export interface SaOptions {
+  /** 256 to 2^32 - 1. */
+  readonly spi: number;
+  /** Suite ID of ESP_TRANSFORM. */
+  readonly suiteId: number;
+  /** 16 octets; copied. */
+  readonly localHit: Uint8Array;
+  /** 16 octets; copied. */
+  readonly peerHit: Uint8Array;
+  /** Whether data may pass from the start; false when absent. */
+  readonly isActive?: boolean;
+  /** Puts the block into shared memory; false when absent. */
+  readonly isShared?: boolean;
+}
+
+export interface OutboundSaOptions extends SaOptions {
+  readonly sealer: EspSealer;
+  /** 16 octets, all zero when the system is to choose; copied. */
+  readonly localAddress: Uint8Array;
+  /** 16 octets; copied. */
+  readonly peerAddress: Uint8Array;
+  /** 0 to 63: outer DSCP of every packet. The inner one is copied when absent. */
+  readonly dscp?: number;
+}
+
+export interface InboundSaOptions extends SaOptions {
+  readonly opener: EspOpener;
+  /** Packets; a multiple of 32. */
+  readonly replayWindow?: number;
+}
+
+/** The common part: identity, counters, the active flag. */
+abstract class SecurityAssociation {
+  /** Sizes of the suite; fixed for the life of the SA (RFC 4303 §2). */
+  readonly suite: EspSuiteParameters;
+  /** The inner addresses, 16 octets each, inside the block. Do not write. */
+  readonly localHit: Uint8Array;
+  readonly peerHit: Uint8Array;
+  /** The block. */
+  readonly words: Uint32Array;
+  #isWiped = false;
+
+  constructor(options: SaOptions, extraWords: number) {
+    const { spi } = options;
+    if (!Number.isInteger(spi) || spi < SMALLEST_SPI || spi > 0xffffffff) {
+      throw new RangeError(`Cannot make an SA with SPI ${spi}: need 256 to 4294967295`);
+    }
+    this.suite = espSuite(options.suiteId);
+    const size = (BLOCK_WORDS + extraWords) * 4;
+    const block = options.isShared ? new SharedArrayBuffer(size) : new ArrayBuffer(size);
+    this.words = new Uint32Array(block);
+    this.localHit = address(block, LOCAL_HIT, options.localHit);
+    this.peerHit = address(block, PEER_HIT, options.peerHit);
+    this.words[SPI] = spi;
+    this.isActive = options.isActive ?? false;
+  }
+
+  /** The SPI in the packets of this SA, 256 to 2^32 - 1. */
+  get spi(): number {
+    return this.words[SPI]!;
+  }
+
+  /** Whether user data may pass. An SA may be installed before that (RFC 7402 §6.4). */
+  get isActive(): boolean {
+    return this.words[ACTIVE] !== 0;
+  }
+
+  set isActive(isActive: boolean) {
+    this.words[ACTIVE] = isActive && !this.#isWiped ? 1 : 0;
+  }
+
+  /** Packets that passed, ever. For reports: makes a bigint. */
+  get packets(): bigint {
+    return toBigint(this.words[PACKETS_HIGH]!, this.words[PACKETS_LOW]!);
+  }
+
+  /** Octets given to the cipher, padding and trailer included (RFC 4301 §4.4.2.1). */
+  get octets(): bigint {
+    return toBigint(this.words[OCTETS_HIGH]!, this.words[OCTETS_LOW]!);
+  }
+
+  /** Counts one packet whose ciphertext has `octets` octets. */
+  countPacket(octets: number): void {
+    addToCounter(this.words, PACKETS_HIGH, 1);
+    addToCounter(this.words, OCTETS_HIGH, octets);
+  }
+
+  /** Whether the keys are gone. */
+  get isWiped(): boolean {
+    return this.#isWiped;
+  }
+
+  /** Overwrites the keys; no packet passes afterwards. Harmless when repeated. */
+  wipe(): void {
+    if (this.#isWiped) return;
+    this.isActive = false;
+    this.#isWiped = true;
+    this.wipeKeys();
+  }
+
+  /** Called once. */
+  protected abstract wipeKeys(): void;
+}
+
+/** Protects what we send to one peer HIT from one local HIT. */
+export class OutboundSa extends SecurityAssociation {
+  readonly sealer: EspSealer;
+  /** Outer addresses, 16 octets each, inside the block; `setAddresses` changes them. */
+  readonly localAddress: Uint8Array;
+  readonly peerAddress: Uint8Array;
+
+  /** @throws {RangeError} On an SPI below 256, an unknown suite, or a DSCP above 63. */
+  constructor(options: OutboundSaOptions) {
+    super(options, 0);
+    this.sealer = options.sealer;
+    this.localAddress = address(this.words.buffer, OUTER_LOCAL, options.localAddress);
+    this.peerAddress = address(this.words.buffer, OUTER_PEER, options.peerAddress);
+    if (options.dscp !== undefined) {
+      if (!Number.isInteger(options.dscp) || options.dscp < 0 || options.dscp > 63) {
+        throw new RangeError(`Cannot pin DSCP ${options.dscp}: need 0 to 63`);
+      }
+      this.words[DSCP_POLICY] = 0x100 + options.dscp;
+    }
+  }
+
+  /** Readdresses the SA; keys, SPI and counters stay. Both are 16 octets and are copied. */
+  setAddresses(localAddress: Uint8Array, peerAddress: Uint8Array): void {
+    this.localAddress.set(localAddress);
+    this.peerAddress.set(peerAddress);
+  }
+
+  /** High word of the last number given out. */
+  get sequenceHigh(): number {
+    return this.words[SEQUENCE_HIGH]!;
+  }
+
+  /** Low word of the last number given out. */
+  get sequenceLow(): number {
+    return this.words[SEQUENCE_LOW]!;
+  }
+
+  /**
+   * Takes the next sequence number; it is never given out again, whatever becomes of the packet
+   * (RFC 4106 §3.1).
+   *
+   * @returns False when all 2^64 are used up: nothing may be sent (RFC 4303 §3.3.3).
+   */
+  advanceSequence(): boolean {
+    const low = (this.words[SEQUENCE_LOW]! + 1) >>> 0;
+    if (low === 0) {
+      if (this.words[SEQUENCE_HIGH] === 0xffffffff) return false;
+      this.words[SEQUENCE_HIGH]! += 1;
+    }
+    this.words[SEQUENCE_LOW] = low;
+    return true;
+  }
+
+  /** Whether a rekey must start so that the number space cannot run out during it. */
+  get isRekeyDue(): boolean {
+    return this.sequenceHigh >= REKEY_AT_HIGH;
+  }
+
+  /** The outer traffic class for an inner one: ECN always copied, DSCP copied unless pinned. */
+  outerTrafficClass(inner: number): number {
+    const policy = this.words[DSCP_POLICY]!;
+    return policy === 0 ? inner : ((policy & 0x3f) << 2) | (inner & 3);
+  }
+
+  protected override wipeKeys(): void {
+    this.sealer.wipe();
+  }
+}
+
+/** Verifies what one peer HIT sends to one local HIT. */
+export class InboundSa extends SecurityAssociation {
+  readonly opener: EspOpener;
+  readonly window: ReplayWindow;
+
+  /** @throws {RangeError} On an SPI below 256, an unknown suite, or an impossible window. */
+  constructor(options: InboundSaOptions) {
+    const size = options.replayWindow ?? DEFAULT_REPLAY_WINDOW;
+    super(options, replayWindowWords(size));
+    this.opener = options.opener;
+    this.window = new ReplayWindow(this.words, BLOCK_WORDS, size);
+  }
+
+  /** Whether we must start a rekey because the peer's numbers run out (RFC 7402 §6.8). */
+  get isRekeyDue(): boolean {
+    return this.window.highestHigh >= REKEY_AT_HIGH;
+  }
+
+  protected override wipeKeys(): void {
+    this.opener.wipe();
+  }
+}
+
+/** A view of one address of a block, filled with a copy of `octets`. */
+function address(block: ArrayBufferLike, wordOffset: number, octets: Uint8Array): Uint8Array {
+  if (octets.length !== 16) {
+    throw new RangeError(`Cannot use an address of ${octets.length} octets: need 16`);
+  }
+  const view = new Uint8Array(block, wordOffset * 4, 16);
+  view.set(octets);
+  return view;
+}
+
+/** Adds to the counter whose high word is at `high` and whose low word follows it. */
+function addToCounter(words: Uint32Array, high: number, amount: number): void {
+  const low = words[high + 1]! + amount;
+  words[high + 1] = low;
+  if (low > 0xffffffff) words[high]! += 1;
+}
+
+function toBigint(high: number, low: number): bigint {
+  return (BigInt(high) << 32n) | BigInt(low);
+}
