@@ -1,1 +1,61 @@
+/**
+ * RHASH: the hash function of a HIT Suite (RFC 7401 §2.3, §5.2.10; RFC 9374 §3.4.2).
+ *
+ * The suite of the Responder decides the hash of the puzzle, of KEYMAT and of the MACs; the suite
+ * of the signer decides the hash of a signature.
+ */
+
+import { createHash } from "node:crypto";
+import { cshake128 } from "@noble/hashes/sha3-addons.js";
+import { concatBytes } from "../base/bytes.ts";
+
+/** Hash functions of the HIT Suites 1, 2, 3 and 5. */
 export type Rhash = "sha256" | "sha384" | "sha1" | "cshake128";
+
+const LENGTHS: Record<Rhash, number> = {
+  sha256: 32,
+  sha384: 48,
+  sha1: 20,
+  // RFC 9374 lets the output vary and fixes it for tags only. 256 bits are the shortest output
+  // with the full 128-bit strength of cSHAKE128, so puzzles, MACs and KEYMAT use these.
+  cshake128: 32,
+};
+
+const BY_SUITE = new Map<number, Rhash>([
+  [1, "sha256"],
+  [2, "sha384"],
+  [3, "sha1"],
+  [5, "cshake128"],
+]);
+
+/**
+ * The hash of a HIT Suite ID.
+ *
+ * @throws {RangeError} When the suite is reserved, unassigned or unknown.
+ */
+export function rhashOfSuite(hitSuite: number): Rhash {
+  const rhash = BY_SUITE.get(hitSuite);
+  if (rhash === undefined) throw new RangeError(`Cannot use HIT suite ${hitSuite}: unknown`);
+  return rhash;
+}
+
+/** Whether `hitSuite` names a suite that we know. */
+export function isKnownHitSuite(hitSuite: number): boolean {
+  return BY_SUITE.has(hitSuite);
+}
+
+/** Output length n of the hash, in octets. */
+export function rhashLength(rhash: Rhash): number {
+  return LENGTHS[rhash];
+}
+
+/** The hash over all parts after one another, `rhashLength(rhash)` octets. */
+export function digest(rhash: Rhash, ...parts: Uint8Array[]): Uint8Array {
+  if (rhash === "cshake128") {
+    // Function name and customization string are empty (RFC 9374 §3.5.2.1, literal formula).
+    return cshake128(concatBytes(...parts), { dkLen: LENGTHS.cshake128 });
+  }
+  const hash = createHash(rhash);
+  for (const part of parts) hash.update(part);
+  return new Uint8Array(hash.digest());
+}
