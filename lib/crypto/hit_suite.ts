@@ -1,0 +1,37 @@
+/**
+ * Host Identity algorithms and the HIT Suite each belongs to (RFC 7401 §5.2.9, §5.2.10; RFC 9374
+ * §3.4).
+ */
+
+import { type Rhash, rhashOfSuite } from "./rhash.ts";
+
+/** HI algorithm values of HOST_ID and of the signature parameters. */
+export const DSA = 3;
+export const RSA = 5;
+export const ECDSA = 7;
+export const ECDSA_LOW = 9;
+export const EDDSA = 13;
+
+const ALGORITHMS = new Map<number, { name: string; hitSuite: number }>([
+  [DSA, { name: "DSA", hitSuite: 1 }],
+  [RSA, { name: "RSA", hitSuite: 1 }],
+  [ECDSA, { name: "ECDSA", hitSuite: 2 }],
+  [ECDSA_LOW, { name: "ECDSA_LOW", hitSuite: 3 }],
+  [EDDSA, { name: "EdDSA", hitSuite: 5 }],
+]);
+
+/** The HIT Suite of an HI algorithm, or undefined for an algorithm that we do not know. */
+export function hitSuiteForAlgorithm(algorithm: number): number | undefined {
+  return ALGORITHMS.get(algorithm)?.hitSuite;
+}
+
+/** The hash of an HI algorithm's suite, with which its owner signs; undefined when unknown. */
+export function rhashForAlgorithm(algorithm: number): Rhash | undefined {
+  const suite = hitSuiteForAlgorithm(algorithm);
+  return suite === undefined ? undefined : rhashOfSuite(suite);
+}
+
+/** The RFC's name of an HI algorithm, or its number when it has none. */
+export function algorithmName(algorithm: number): string {
+  return ALGORITHMS.get(algorithm)?.name ?? `algorithm ${algorithm}`;
+}
