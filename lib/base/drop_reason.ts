@@ -65,6 +65,7 @@ export const DROP_REASONS = {
   "hip-keymat-index": "KEYMAT index differs from ours",
   "hip-echo-mismatch": "echo response differs from what was asked",
   "hip-replayed": "update identifier or packet seen before",
+  "hip-too-long": "the answer would exceed the longest HIP packet",
   "hip-busy": "too many half-open associations or jobs",
   "hip-policy": "forbidden by local policy",
   "hip-job-failed": "a computation failed or its worker was lost",
