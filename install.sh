@@ -288,6 +288,9 @@ install_file() {
   staged=''
 }
 
+# Whether the installed unit is that of this prefix.
+owns_unit() { [ -e "$unit_file" ] && grep -qF "=$prefix/bin/hip " "$unit_file"; }
+
 uses_systemd() { [ -d /run/systemd/system ] && has systemctl && is_root; }
 
 # install_program FOLDER: a folder with bin hip and hip.service
@@ -356,18 +359,18 @@ install_hip() {
 }
 
 uninstall() {
-  if [ ! -e "$prefix/bin/hip" ] && [ ! -e "$unit_file" ]; then
+  if [ ! -e "$prefix/bin/hip" ] && ! owns_unit; then
     say "hip is not installed in $prefix"
   else
     [ ! -e "$prefix/bin/hip" ] || [ -w "$prefix/bin" ] ||
       die "Cannot remove $prefix/bin/hip: run this with sudo."
-    if uses_systemd && [ -e "$unit_file" ]; then systemctl -q disable --now hip.service || true; fi
+    if uses_systemd && owns_unit; then systemctl -q disable --now hip.service || true; fi
     # The agent must give the resolver back before its program goes.
     if [ -S /run/hip/hip.sock ] && [ -x "$prefix/bin/hip" ] && is_root; then
       "$prefix/bin/hip" down || say "hip down failed; look at /etc/resolv.conf"
     fi
     rm -f "$prefix/bin/hip"
-    if is_root && [ -e "$unit_file" ]; then
+    if is_root && owns_unit; then
       rm -f "$unit_file"
       if uses_systemd; then systemctl daemon-reload || true; fi
     fi

@@ -13,7 +13,7 @@ set -eu
 [ $# -eq 1 ] || { echo 'Usage: sh packaging/release.sh URL' >&2; exit 2; }
 url=${1%/}
 case $url in
-  *'|'* | *'&'* | *'\'* | *'"'*) echo "release.sh: cannot use $url as an address" >&2; exit 2 ;;
+  *[!A-Za-z0-9:/._~%+@=-]*) echo "release.sh: cannot use $url as an address" >&2; exit 2 ;;
   *) ;;
 esac
 cd "$(dirname "$0")/.."
