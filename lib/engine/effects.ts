@@ -94,6 +94,8 @@ export interface AssociationStatus {
   /** RFC 7401 §4.4: "ESTABLISHED". */
   readonly state: string;
   readonly role: "initiator" | "responder";
+  /** Whether only its address vouched for the peer (RFC 7401 §4.1.8). */
+  readonly isOpportunistic: boolean;
   readonly localAddress: Uint8Array | undefined;
   readonly peerAddress: Uint8Array | undefined;
   readonly inboundSpi: number | undefined;

@@ -62,6 +62,11 @@ export class PeerDirectory {
     return this.#current(now, toHex(hit));
   }
 
+  /** The name a HIT was learned under, even when the mapping has expired; "" when there is none. */
+  nameOf(hit: Uint8Array): string {
+    return this.#byHit.get(toHex(hit))?.name ?? "";
+  }
+
   /** Withdraws every mapping of `source`, for a hosts file that is read anew. */
   forgetSource(source: MappingSource): void {
     for (const [key, mapping] of this.#byHit) {

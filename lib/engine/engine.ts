@@ -1,0 +1,591 @@
+/**
+ * The whole program without I/O: packets, names, time and results go in, effects come out.
+ *
+ * After any `handle…`, `learnPeer`, `connect` or `close`, call each `poll…` until it has nothing,
+ * then ask `nextTimeout`. Time is an argument and never goes back. No call does unbounded work:
+ * what may take more than about a millisecond is a job. Nothing here is asynchronous.
+ *
+ * Read `handleTunPacket` and `handleDatagram` first: they are the story of a packet.
+ */
+
+import { bytesEqual, isAllZero } from "../base/bytes.ts";
+import { DropCounters, type DropReason } from "../base/drop_reason.ts";
+import { MalformedPacketError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { PacketBuffer } from "../base/packet_buffer.ts";
+import type { Random } from "../base/random.ts";
+import { earliest, type Instant } from "../base/time.ts";
+import type { EspProvider } from "../crypto/esp_suite.ts";
+import { isHit, shortHit } from "../identity/hit.ts";
+import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
+import { decapsulate } from "../esp/decapsulate.ts";
+import { encapsulate } from "../esp/encapsulate.ts";
+import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
+import { SaDatabase } from "../esp/sa_database.ts";
+import { Association } from "../hip/association.ts";
+import type {
+  AddressPair,
+  AssociationContext,
+  AssociationHandle,
+  StateName,
+} from "../hip/association_context.ts";
+import { AssociationTable } from "../hip/association_table.ts";
+import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
+import type { AcceptI2Result, ExchangePolicy, JobResult } from "../hip/jobs.ts";
+import { type PendingI2, ResponderDesk } from "../hip/responder_desk.ts";
+import { TimerTable } from "../hip/timers.ts";
+import { chooseSource } from "../host/local_locators.ts";
+import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
+import { notifyTypeName, PACKET } from "../wire/hip/code_points.ts";
+import { HIP_PROTOCOL, type HipPacket, parseHipPacket, setChecksum } from "../wire/hip/packet.ts";
+import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
+import { buildIcmpv6Unreachable, mayAnswerWithIcmpv6Error } from "../wire/icmpv6.ts";
+import type {
+  AssociationStatus,
+  EngineEvent,
+  EngineStatus,
+  JobRequest,
+  LocalLocator,
+  OutgoingPacket,
+} from "./effects.ts";
+import { EventLog } from "./event_log.ts";
+import { admitHipPacket, admitParsed } from "./hip_admission.ts";
+import { JobTable } from "./job_table.ts";
+import { Staging } from "./staging.ts";
+import { associationStatus } from "./status.ts";
+
+const ESP_PROTOCOL = 50;
+const IPV6_HEADER = 40;
+const INNER_SOURCE = 8;
+const INNER_DESTINATION = 24;
+/** ICMPv6 Destination Unreachable, address unreachable (RFC 4443 §3.1). */
+const ADDRESS_UNREACHABLE = 3;
+/** Largest inner packet that can be staged and sealed later. */
+const STAGED_CAPACITY = 65_535;
+
+export interface EngineOptions {
+  /** Ours; the first is used where nothing else decides. At least one. */
+  readonly identities: readonly {
+    readonly identity: PrivateHostIdentity;
+    readonly name: string;
+    readonly isAnonymous: boolean;
+  }[];
+  readonly policy: ExchangePolicy;
+  readonly espProvider: EspProvider;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** What differs from `DEFAULT_CONTROL_SETTINGS`. */
+  readonly settings?: Partial<ControlSettings>;
+  /** Greater than any that earlier runs used (RFC 7401 §4.1.4): seconds of the calendar will do. */
+  readonly firstR1Generation: bigint;
+}
+
+export class Engine {
+  /** What is known of peers; names and hosts files fill it through `learnPeer`. */
+  readonly peers = new PeerDirectory();
+  readonly #options: EngineOptions;
+  readonly #settings: ControlSettings;
+  readonly #drops = new DropCounters();
+  readonly #saDatabase = new SaDatabase();
+  readonly #associations: AssociationTable;
+  readonly #timers = new TimerTable<AssociationHandle>();
+  readonly #desk: ResponderDesk;
+  readonly #staging: Staging;
+  readonly #context: AssociationContext;
+  /** Associations in R2-SENT by inbound SPI: their first packet establishes them. */
+  readonly #awaitingData = new Map<number, Association>();
+  readonly #jobs = new JobTable();
+  readonly #scratch = new PacketBuffer(STAGED_CAPACITY);
+  #locators: readonly LocalLocator[] = [];
+  readonly #transmits: OutgoingPacket[] = [];
+  readonly #deliveries: Uint8Array[] = [];
+  readonly #events = new EventLog();
+
+  constructor(options: EngineOptions) {
+    if (options.identities.length === 0) throw new RangeError("Engine needs an identity, got none");
+    this.#options = options;
+    this.#settings = { ...DEFAULT_CONTROL_SETTINGS, ...options.settings };
+    this.#associations = new AssociationTable(this.#settings.maxAssociations);
+    this.#staging = new Staging(this.#settings.stagedLifetime);
+    this.#desk = new ResponderDesk({
+      identities: options.identities,
+      policy: options.policy,
+      settings: this.#settings,
+      random: options.random,
+      firstR1Generation: options.firstR1Generation,
+    }, {
+      transmit: (now, addresses, packet) => this.#transmit(now, addresses, packet),
+      submitPoolJob: (localHit, job) => this.#jobs.submit({ kind: "pool", localHit, job }),
+      submitI2Job: (pending, job) => this.#jobs.submit({ kind: "i2", pending, job }),
+      expectedIdentity: (now, hit) => this.peers.lookup(now, hit)?.identity,
+      allocateSpi: () => this.#saDatabase.allocateSpi(options.random),
+      accepted: (now, pending, result) => this.#acceptI2(now, pending, result),
+      drop: (now, reason, detail) => this.#drop(now, reason, detail),
+    });
+    this.#context = this.#makeContext();
+  }
+
+  // ---- life ------------------------------------------------------------------------------------
+
+  /** Queues the jobs that prepare R1 packets. Before `isReady` no I1 is answered. */
+  start(): void {
+    this.#desk.start();
+  }
+
+  /** Whether an I1 can be answered in every group. */
+  get isReady(): boolean {
+    return this.#desk.isReady;
+  }
+
+  // ---- data path -------------------------------------------------------------------------------
+
+  /**
+   * A packet from an application: `buffer` holds an inner IPv6 packet.
+   *
+   * @returns "transmit" when `buffer` has become an ESP packet with its path filled in; "consumed"
+   *   when it was staged or dropped.
+   */
+  handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+    const { bytes, start } = buffer;
+    if (buffer.length < IPV6_HEADER || bytes[start]! >> 4 !== 6) {
+      this.#drops.count("tun-not-ipv6");
+      return "consumed";
+    }
+    const sa = this.#saDatabase.outboundFor(
+      bytes,
+      start + INNER_SOURCE,
+      bytes,
+      start + INNER_DESTINATION,
+    );
+    if (sa !== undefined && sa.isActive) {
+      const reason = encapsulate(sa, buffer);
+      if (reason === undefined) return "transmit";
+      this.#drops.count(reason);
+      return "consumed";
+    }
+    this.#stage(now, buffer.contents());
+    return "consumed";
+  }
+
+  /**
+   * A packet from outside: `buffer` holds ESP or HIP without the outer IP header, its path tells
+   * protocol and addresses.
+   *
+   * @returns "deliver" when `buffer` has become an inner IPv6 packet for the applications.
+   */
+  handleDatagram(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
+    switch (buffer.path.protocol) {
+      case ESP_PROTOCOL:
+        return this.#handleEsp(now, buffer);
+      case HIP_PROTOCOL:
+        this.#handleHipPacket(now, buffer);
+        return "consumed";
+      default:
+        this.#drops.count("datagram-unknown");
+        return "consumed";
+    }
+  }
+
+  #handleEsp(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
+    if (buffer.length < 8) {
+      this.#drops.count("esp-too-short");
+      return "consumed";
+    }
+    const spi = buffer.view.getUint32(buffer.start);
+    const sa = this.#saDatabase.inboundBySpi(spi);
+    if (sa === undefined) {
+      this.#drops.count("esp-unknown-spi");
+      return "consumed";
+    }
+    const reason = decapsulate(sa, buffer);
+    if (reason !== undefined) {
+      this.#drops.count(reason);
+      if (reason !== "esp-dummy") return "consumed";
+    }
+    if (this.#awaitingData.size > 0) this.#awaitingData.get(spi)?.handleData(now);
+    return reason === undefined ? "deliver" : "consumed";
+  }
+
+  /** No SA yet: the packet waits, the exchange starts (RFC 7401 §6.1). */
+  #stage(now: Instant, packet: Uint8Array): void {
+    const localHit = packet.slice(INNER_SOURCE, INNER_SOURCE + 16);
+    const peerHit = packet.slice(INNER_DESTINATION, INNER_DESTINATION + 16);
+    if (!isHit(peerHit)) {
+      this.#drops.count("tun-not-a-hit");
+      return;
+    }
+    if (!this.#isLocal(localHit) || this.#isLocal(peerHit)) {
+      this.#drops.count("tun-source-not-local");
+      return;
+    }
+    const association = this.#ensureAssociation(localHit, peerHit);
+    if (association === undefined) {
+      this.#drop(now, "hip-busy", "too many associations");
+      return;
+    }
+    const dropped = this.#staging.stage(now, localHit, peerHit, packet);
+    if (dropped > 0) this.#drops.count("staged-overflow");
+    const packets = this.#staging.waiting(localHit, peerHit);
+    this.#events.add({ kind: "staged", at: now, localHit, peerHit, packets });
+    association.initiate(now);
+  }
+
+  // ---- control path ----------------------------------------------------------------------------
+
+  /** The one place where malformed packets end (RFC 7401 §5.4, §6). */
+  #handleHipPacket(now: Instant, buffer: PacketBuffer): void {
+    const { path } = buffer;
+    const addresses = { local: path.localAddress.slice(), peer: path.peerAddress.slice() };
+    const admitted = admitHipPacket(buffer.contents(), addresses);
+    if (typeof admitted === "string") {
+      this.#drop(now, admitted, "");
+      return;
+    }
+    let reason: DropReason | undefined;
+    try {
+      const packet = parseHipPacket(admitted);
+      this.#events.addPacket(now, "in", packet, addresses);
+      reason = admitParsed(packet) ?? this.#dispatch(now, packet, addresses);
+    } catch (error) {
+      if (!(error instanceof MalformedPacketError)) throw error;
+      reason = error.what === "parameter order" ? "hip-parameter-order" : "hip-malformed";
+      this.#options.logger.log("debug", error.message);
+    }
+    if (reason !== undefined) this.#drop(now, reason, "");
+  }
+
+  #dispatch(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    const localHit = packet.receiverHit;
+    const peerHit = packet.senderHit;
+    if (this.#isLocal(peerHit)) return "hip-own-packet";
+    const association = this.#associations.find(localHit, peerHit);
+    switch (packet.packetType) {
+      case PACKET.I1:
+        if (association?.yieldsToI1 === false) return "hip-tie-break";
+        return this.#desk.handleI1(now, packet, addresses);
+      case PACKET.R1: {
+        const initiating = association ?? this.#associations.find(localHit, new Uint8Array(16));
+        return initiating?.handleR1(now, packet, addresses) ?? noAssociation(initiating);
+      }
+      case PACKET.I2:
+        if (association?.repeatR2(now, packet.bytes, addresses)) return undefined;
+        if (this.#desk.isPending(localHit, packet)) return "hip-replayed";
+        if (association?.yieldsToI2 === false) return "hip-tie-break";
+        return this.#desk.handleI2(now, packet, addresses);
+      case PACKET.R2:
+        return association?.handleR2(now, packet) ?? noAssociation(association);
+      default:
+        return association?.handleControl(now, packet, addresses) ?? noAssociation(association);
+    }
+  }
+
+  #acceptI2(now: Instant, pending: PendingI2, result: AcceptI2Result): void {
+    const { localHit, peerHit, i2, receivedAt, addresses, inboundSpi } = pending;
+    const association = this.#ensureAssociation(localHit, peerHit);
+    if (association === undefined) {
+      this.#drop(now, "hip-busy", "too many associations");
+    } else if (!association.yieldsToI2) {
+      // The state has changed while the I2 was verified: the tie-break once more (§6.9 step 5).
+      this.#drop(now, "hip-tie-break", "");
+    } else {
+      association.acceptI2(now, i2, receivedAt, addresses, result, inboundSpi);
+      this.#awaitingData.set(inboundSpi, association);
+    }
+  }
+
+  // ---- jobs, timers, the host ------------------------------------------------------------------
+
+  /** The result of a job taken from `pollJob`. Unknown numbers are ignored. */
+  handleJobDone(now: Instant, id: number, result: JobResult): void {
+    const owner = this.#jobs.finish(id);
+    if (owner === undefined) return;
+    switch (owner.kind) {
+      case "association":
+        owner.association.handleJobDone(now, id, owner.job, result);
+        break;
+      case "pool":
+        this.#desk.handlePoolJobDone(now, owner.localHit, owner.job, result);
+        break;
+      case "i2":
+        this.#desk.handleI2Done(now, owner.pending, result);
+        break;
+    }
+    // Harmless for an SPI that an SA has taken over by now.
+    if ("inboundSpi" in owner.job) this.#saDatabase.releaseSpi(owner.job.inboundSpi);
+  }
+
+  /** The addresses of this host, whole, whenever they change. */
+  handleLocatorsChanged(_now: Instant, locators: readonly LocalLocator[]): void {
+    this.#locators = locators;
+  }
+
+  /** Does all that is due; harmless when nothing is. */
+  handleTimeout(now: Instant): void {
+    for (;;) {
+      const association = this.#timers.popDue(now);
+      if (association === undefined) break;
+      association.handleTimeout(now);
+      this.#timers.set(association, association.nextTimeout());
+    }
+    const deskDue = this.#desk.nextTimeout();
+    if (deskDue !== undefined && deskDue <= now) this.#desk.handleTimeout(now);
+    for (const packet of this.#staging.expire(now)) {
+      this.#drops.count("staged-expired");
+      this.#answerUnreachable(packet);
+    }
+  }
+
+  /** When `handleTimeout` wants to be called next. */
+  nextTimeout(): Instant | undefined {
+    const control = earliest(this.#timers.next(), this.#desk.nextTimeout());
+    return earliest(control, this.#staging.nextTimeout());
+  }
+
+  // ---- commands --------------------------------------------------------------------------------
+
+  /** Takes in what DNS or the hosts file says of a peer; sends nothing. */
+  learnPeer(now: Instant, mapping: PeerMapping): void {
+    this.peers.learn(now, mapping);
+  }
+
+  /** Starts an exchange with a HIT unless there is an association already. */
+  connect(now: Instant, peerHit: Uint8Array, localHit = this.#defaultHit): void {
+    this.#ensureAssociation(localHit, peerHit)?.initiate(now);
+  }
+
+  /** Starts an exchange with whoever answers at an address (RFC 7401 §4.1.8). */
+  connectOpportunistic(now: Instant, address: Uint8Array, localHit = this.#defaultHit): void {
+    const anyone = new Uint8Array(16);
+    if (this.#associations.find(localHit, anyone) !== undefined) return;
+    const association = new Association(this.#context, localHit, anyone, address);
+    if (this.#associations.add(association)) association.initiate(now);
+  }
+
+  /** Ends the associations with a peer. @returns Whether there was one. */
+  close(now: Instant, peerHit: Uint8Array): boolean {
+    const found = this.#associations.withPeer(peerHit);
+    for (const association of found) association.close(now, "closed by the user");
+    return found.length > 0;
+  }
+
+  closeAll(now: Instant): void {
+    for (const association of [...this.#associations]) association.close(now, "going down");
+  }
+
+  /** Associations that carry data or wait for a CLOSE_ACK. */
+  get openAssociations(): number {
+    let open = 0;
+    for (const { state } of this.#associations) {
+      if (state === "ESTABLISHED" || state === "R2-SENT" || state === "CLOSING") open++;
+    }
+    return open;
+  }
+
+  /** The association with a peer, whichever local HIT it has. */
+  association(peerHit: Uint8Array): AssociationStatus | undefined {
+    return this.status().associations.find((status) => bytesEqual(status.peerHit, peerHit));
+  }
+
+  /** Everything that `hip status` shows. */
+  status(): EngineStatus {
+    return {
+      identities: this.#options.identities.map(({ identity, name }, index) => ({
+        hit: identity.hit,
+        name,
+        algorithm: identity.algorithm,
+        isDefault: index === 0,
+      })),
+      locators: this.#locators,
+      associations: [...this.#associations].map((association) =>
+        associationStatus(association, this.peers.nameOf(association.peerHit))
+      ),
+      drops: this.#drops.toJSON(),
+      knownPeers: this.peers.size,
+    };
+  }
+
+  /** Counts a packet that the runtime had to drop. */
+  countDrop(reason: DropReason): void {
+    this.#drops.count(reason);
+  }
+
+  // ---- effects ---------------------------------------------------------------------------------
+
+  pollTransmit(): OutgoingPacket | undefined {
+    return this.#transmits.shift();
+  }
+
+  /** An inner IPv6 packet for the applications. */
+  pollDeliver(): Uint8Array | undefined {
+    return this.#deliveries.shift();
+  }
+
+  pollJob(): JobRequest | undefined {
+    return this.#jobs.poll();
+  }
+
+  pollEvent(): EngineEvent | undefined {
+    return this.#events.take();
+  }
+
+  // ---- within ----------------------------------------------------------------------------------
+
+  get #defaultHit(): Uint8Array {
+    return this.#options.identities[0]!.identity.hit;
+  }
+
+  #isLocal(hit: Uint8Array): boolean {
+    return this.#options.identities.some(({ identity }) => bytesEqual(identity.hit, hit));
+  }
+
+  #ensureAssociation(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined {
+    const found = this.#associations.find(localHit, peerHit);
+    if (found !== undefined) return found;
+    const association = new Association(this.#context, localHit, peerHit);
+    return this.#associations.add(association) ? association : undefined;
+  }
+
+  #transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void {
+    const bytes = packet.slice();
+    setChecksum(bytes, addresses.local, addresses.peer);
+    this.#transmits.push({
+      protocol: HIP_PROTOCOL,
+      source: addresses.local,
+      destination: addresses.peer,
+      bytes,
+      trafficClass: 0,
+      hopLimit: 64,
+    });
+    this.#events.addPacket(now, "out", parseHipPacket(bytes), addresses);
+  }
+
+  /** What waited for an association goes out through its SA. */
+  #releaseStaged(association: AssociationHandle): void {
+    const { localHit, peerHit, security } = association;
+    if (security === undefined) return;
+    for (const packet of this.#staging.release(localHit, peerHit)) {
+      const buffer = this.#scratch;
+      buffer.load(packet);
+      const reason = encapsulate(security.outbound, buffer);
+      if (reason !== undefined) {
+        this.#drops.count(reason);
+        continue;
+      }
+      const { path } = buffer;
+      this.#transmits.push({
+        protocol: ESP_PROTOCOL,
+        source: path.localAddress.slice(),
+        destination: path.peerAddress.slice(),
+        bytes: buffer.contents().slice(),
+        trafficClass: path.trafficClass,
+        hopLimit: path.hopLimit,
+      });
+    }
+  }
+
+  /** Answers for the peer that cannot be reached: no router in between could (RFC 4443 §3.1). */
+  #answerUnreachable(packet: Uint8Array): void {
+    const peerHit = packet.slice(INNER_DESTINATION, INNER_DESTINATION + 16);
+    if (!mayAnswerWithIcmpv6Error(packet)) return;
+    const answer = buildIcmpv6Unreachable(packet, peerHit, ADDRESS_UNREACHABLE);
+    this.#deliveries.push(answer);
+  }
+
+  #drop(now: Instant, reason: DropReason, detail: string): void {
+    this.#drops.count(reason);
+    this.#events.add({ kind: "drop", at: now, reason, detail });
+  }
+
+  #pathsTo(addresses: readonly Uint8Array[]): AddressPair[] {
+    const paths: AddressPair[] = [];
+    for (const peer of addresses) {
+      const local = chooseSource(this.#locators, peer);
+      if (local !== undefined) paths.push({ local, peer });
+    }
+    return paths;
+  }
+
+  #identityEntry(localHit: Uint8Array) {
+    const found = this.#options.identities.find(({ identity }) =>
+      bytesEqual(identity.hit, localHit)
+    );
+    if (found === undefined) throw new Error(`No identity has the HIT ${shortHit(localHit)}`);
+    return found;
+  }
+
+  #makeContext(): AssociationContext {
+    const { policy, random, espProvider } = this.#options;
+    return {
+      settings: this.#settings,
+      policy,
+      random,
+      espProvider,
+      saDatabase: this.#saDatabase,
+      identityOf: (localHit) => this.#identityEntry(localHit).identity,
+      isAnonymous: (localHit) => this.#identityEntry(localHit).isAnonymous,
+      expectedIdentity: (now, hit): PublicHostIdentity | undefined =>
+        isAllZero(hit) ? undefined : this.peers.lookup(now, hit)?.identity,
+      pathsOf: (now, hit) => {
+        const mapping = this.peers.lookup(now, hit);
+        // RFC 8005 §3.2: a rendezvous server is asked before the peer's own addresses.
+        return this.#pathsTo([...mapping?.rendezvous ?? [], ...mapping?.locators ?? []]);
+      },
+      pathsTo: (addresses) => this.#pathsTo(addresses),
+      submit: (association, job) => this.#jobs.submit({ kind: "association", association, job }),
+      transmit: (now, addresses, packet) => this.#transmit(now, addresses, packet),
+      drop: (now, reason, detail) => this.#drop(now, reason, detail),
+      reschedule: (association) => this.#timers.set(association, association.nextTimeout()),
+      changed: (now, association, from, to, why) =>
+        this.#handleStateChange(now, association, from, to, why),
+      puzzleSolved: (at, { localHit, peerHit }, difficultyK, tries) =>
+        this.#events.add({ kind: "puzzle-solved", at, localHit, peerHit, difficultyK, tries }),
+      established: (_now, association) => this.#releaseStaged(association),
+      unreachable: (_now, { localHit, peerHit }) => {
+        for (const packet of this.#staging.release(localHit, peerHit)) {
+          this.#drops.count("association-closed");
+          this.#answerUnreachable(packet);
+        }
+      },
+      notified: (_now, { peerHit }, packet) => {
+        for (const { messageType } of packet.all(NOTIFICATION)) {
+          const name = notifyTypeName(messageType);
+          this.#options.logger.log("info", `${shortHit(peerHit)} sent NOTIFY ${name}`);
+        }
+      },
+      adopted: (association, oldPeerHit) => this.#associations.move(association, oldPeerHit),
+      removeSas: (inbound, outbound) => this.#removeSas(inbound, outbound),
+      allocateSpi: () => this.#saDatabase.allocateSpi(random),
+    };
+  }
+
+  #handleStateChange(
+    at: Instant,
+    association: AssociationHandle,
+    from: StateName,
+    to: StateName,
+    why: string,
+  ): void {
+    const { localHit, peerHit } = association;
+    this.#events.add({ kind: "state", at, localHit, peerHit, from, to, why });
+    const who = this.peers.nameOf(peerHit) || shortHit(peerHit);
+    this.#options.logger.log("info", `${who}: ${from} -> ${to} (${why})`);
+    if (to === "UNASSOCIATED") this.#associations.remove(association);
+    if (from === "R2-SENT") {
+      for (const [spi, awaiting] of this.#awaitingData) {
+        if (awaiting === association) this.#awaitingData.delete(spi);
+      }
+    }
+  }
+
+  #removeSas(inbound: InboundSa, outbound: OutboundSa | undefined): void {
+    this.#saDatabase.removeInbound(inbound.spi);
+    if (outbound !== undefined) {
+      this.#saDatabase.removeOutbound(outbound.localHit, outbound.peerHit);
+    }
+  }
+}
+
+/** Told apart from "the association had no use for it". */
+function noAssociation(association: Association | undefined): DropReason | undefined {
+  return association === undefined ? "hip-no-association" : undefined;
+}

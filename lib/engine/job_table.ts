@@ -1,0 +1,38 @@
+/** Jobs under way: whose result each number stands for, and which still have to be handed out. */
+
+import type { AssociationHandle } from "../hip/association_context.ts";
+import type { AcceptI2Job, BuildR1Job, Job } from "../hip/jobs.ts";
+import type { PendingI2 } from "../hip/responder_desk.ts";
+import type { JobRequest } from "./effects.ts";
+
+/** Who waits for a job's result. */
+export type JobOwner =
+  | { readonly kind: "association"; readonly association: AssociationHandle; readonly job: Job }
+  | { readonly kind: "pool"; readonly localHit: Uint8Array; readonly job: BuildR1Job }
+  | { readonly kind: "i2"; readonly pending: PendingI2; readonly job: AcceptI2Job };
+
+export class JobTable {
+  readonly #owners = new Map<number, JobOwner>();
+  readonly #requests: JobRequest[] = [];
+  #nextId = 1;
+
+  /** Queues a job. @returns Its number. */
+  submit(owner: JobOwner): number {
+    const id = this.#nextId++;
+    this.#owners.set(id, owner);
+    this.#requests.push({ id, job: owner.job });
+    return id;
+  }
+
+  /** The next job to hand out. */
+  poll(): JobRequest | undefined {
+    return this.#requests.shift();
+  }
+
+  /** Who waits for this result, once; undefined for a number that nobody waits for. */
+  finish(id: number): JobOwner | undefined {
+    const owner = this.#owners.get(id);
+    this.#owners.delete(id);
+    return owner;
+  }
+}

@@ -1,0 +1,36 @@
+/** An association as `hip status` shows it. */
+
+import { espSuite } from "../crypto/esp_suite.ts";
+import type { Association } from "../hip/association.ts";
+import type { AssociationStatus } from "./effects.ts";
+
+/** @param name The name its peer was learned under, or "". */
+export function associationStatus(association: Association, name: string): AssociationStatus {
+  const { security, keys } = association;
+  const outbound = security?.outbound;
+  const inbound = security?.inbound;
+  return {
+    localHit: association.localHit,
+    peerHit: association.peerHit,
+    name,
+    state: association.state,
+    role: association.role,
+    isOpportunistic: association.isOpportunistic,
+    localAddress: outbound?.localAddress.slice(),
+    peerAddress: outbound?.peerAddress.slice(),
+    inboundSpi: inbound?.spi,
+    outboundSpi: outbound?.spi,
+    espSuite: keys === undefined ? undefined : espSuite(keys.espSuite).name,
+    dhGroup: keys?.dhGroup,
+    hipCipher: keys?.hipCipher,
+    peerAlgorithm: keys?.peerIdentity.algorithm,
+    packetsIn: Number(inbound?.packets ?? 0n),
+    packetsOut: Number(outbound?.packets ?? 0n),
+    octetsIn: Number(inbound?.octets ?? 0n),
+    octetsOut: Number(outbound?.octets ?? 0n),
+    baseExchangeTime: association.baseExchangeTime,
+    puzzleTime: association.puzzleTime,
+    establishedAt: association.establishedAt,
+    failure: association.failure,
+  };
+}

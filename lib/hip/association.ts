@@ -1,0 +1,591 @@
+/**
+ * One association: the state machine of RFC 7401 §4.4 for one pair of HITs.
+ *
+ * Read first RFC 7401 §4.4.3, §6.6, §6.8 to §6.10, §6.14, §6.15. The association decides what to
+ * do and tells its context; it computes nothing long itself. Public-key work is a job whose result
+ * comes back through `handleJobDone`; a result that no state waits for any more is ignored.
+ * `#transition` is the only assignment to the state.
+ */
+
+import { bytesEqual, compareBytes, constantTimeEqual, isAllZero, wipe } from "../base/bytes.ts";
+import type { DropReason } from "../base/drop_reason.ts";
+import { randomBytes } from "../base/random.ts";
+import { after, type Duration, elapsed, type Instant, milliseconds } from "../base/time.ts";
+import { PACKET } from "../wire/hip/code_points.ts";
+import { encodeParameter } from "../wire/hip/parameter.ts";
+import type { HipPacket } from "../wire/hip/packet.ts";
+import { ECHO_REQUEST_SIGNED, ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
+import type {
+  AddressPair,
+  AssociationContext,
+  AssociationHandle,
+  StateName,
+} from "./association_context.ts";
+import {
+  ALLOWED_TRANSITIONS,
+  type AssociationState,
+  type ControlKeys,
+  keysOf,
+  type Security,
+  securityOf,
+} from "./association_state.ts";
+import { backOff } from "./back_off.ts";
+import { MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
+import { Initiation, type R1Candidate } from "./initiation.ts";
+import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
+import { verifyHipMac } from "./packet_verifier.ts";
+import { installSecurity, makeInboundSa } from "./security.ts";
+
+/** CLOSE, CLOSE_ACK and NOTIFY packets in signature verification at one time. */
+const MAX_VERIFYING = 4;
+
+/** A control packet whose MAC was right and whose signature is being checked. */
+interface Verifying {
+  readonly packet: HipPacket;
+  readonly addresses: AddressPair;
+}
+
+export class Association implements AssociationHandle {
+  readonly localHit: Uint8Array;
+  role: "initiator" | "responder" = "initiator";
+  /** First I1, or I2 taken in, to ESTABLISHED. */
+  baseExchangeTime: Duration | undefined;
+  puzzleTime: Duration | undefined;
+  establishedAt: Instant | undefined;
+  /** Why the last attempt failed, in words. */
+  failure: string | undefined;
+  readonly #context: AssociationContext;
+  readonly #verifying = new Map<number, Verifying>();
+  /** Where the answer goes that a sign-packet job makes. */
+  readonly #replies = new Map<number, AddressPair>();
+  #peerHit: Uint8Array;
+  #state: AssociationState = { kind: "UNASSOCIATED" };
+  /** For opportunistic mode: the only address to send I1 to. */
+  readonly #opportunisticAddress: Uint8Array | undefined;
+
+  /** @param peerHit All zero for opportunistic mode, with `opportunisticAddress` (§4.1.8). */
+  constructor(
+    context: AssociationContext,
+    localHit: Uint8Array,
+    peerHit: Uint8Array,
+    opportunisticAddress?: Uint8Array,
+  ) {
+    this.#context = context;
+    this.localHit = localHit;
+    this.#peerHit = peerHit;
+    this.#opportunisticAddress = opportunisticAddress;
+  }
+
+  /** All zero until R1 of an opportunistic exchange has named it. */
+  get peerHit(): Uint8Array {
+    return this.#peerHit;
+  }
+
+  /** Whether nobody but the address vouches for the peer's identity (RFC 7401 §8). */
+  get isOpportunistic(): boolean {
+    return this.#opportunisticAddress !== undefined;
+  }
+
+  get state(): StateName {
+    return this.#state.kind;
+  }
+
+  /** The SAs in force, or undefined. */
+  get security(): Security | undefined {
+    return securityOf(this.#state);
+  }
+
+  get keys(): ControlKeys | undefined {
+    return keysOf(this.#state);
+  }
+
+  /** Whether an I1 of the peer is answered while ours is under way (RFC 7401 §6.7 step 3). */
+  get yieldsToI1(): boolean {
+    return this.#state.kind !== "I1-SENT" || isAllZero(this.#peerHit) || this.#isGreater;
+  }
+
+  /** Whether an I2 of the peer may make or replace this association (§6.9 step 5). */
+  get yieldsToI2(): boolean {
+    return this.#state.kind !== "I2-SENT" || this.#isGreater;
+  }
+
+  /** Whether our HIT is the greater one, which decides crossing exchanges. */
+  get #isGreater(): boolean {
+    return compareBytes(this.localHit, this.#peerHit) > 0;
+  }
+
+  // ---- Initiator -------------------------------------------------------------------------------
+
+  /** Data wants to go out, or the user asked: starts an exchange where the state allows it. */
+  initiate(now: Instant): void {
+    switch (this.#state.kind) {
+      case "UNASSOCIATED":
+      case "CLOSING": {
+        const initiation = this.#newInitiation(now);
+        this.role = "initiator";
+        this.baseExchangeTime = undefined;
+        this.puzzleTime = undefined;
+        this.failure = undefined;
+        this.#wipeKeys();
+        this.#transition(now, { kind: "I1-SENT", initiation }, "data to send");
+        initiation.handleTimeout(now);
+        return;
+      }
+      case "CLOSED":
+        // FSM-051: I1 goes out while the old association still answers CLOSE.
+        if (this.#state.initiation !== undefined) return;
+        this.#state.initiation = this.#newInitiation(now);
+        this.#state.initiation.handleTimeout(now);
+        return;
+      case "E-FAILED":
+        // FSM-056: not before the wait is over.
+        this.#context.unreachable(now, this, this.#state.why);
+        return;
+      case "I1-SENT":
+      case "I2-SENT":
+      case "R2-SENT":
+      case "ESTABLISHED":
+        return;
+    }
+  }
+
+  #newInitiation(now: Instant): Initiation {
+    return new Initiation(now, this.#context, this, {
+      initiationFailed: (at, why) => this.#fail(at, why),
+      i2Built: (at, r1, result, spi) => this.#handleI2Built(at, r1, result, spi),
+      adoptPeer: (peerHit) => this.#adoptPeer(peerHit),
+    }, this.#opportunisticAddress);
+  }
+
+  get #initiation(): Initiation | undefined {
+    return this.#state.kind === "I1-SENT" || this.#state.kind === "CLOSED"
+      ? this.#state.initiation
+      : undefined;
+  }
+
+  /** RFC 7401 §6.8 steps 1 and 2. */
+  handleR1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    const initiation = this.#initiation;
+    return initiation === undefined
+      ? "hip-wrong-state"
+      : initiation.handleR1(now, packet, addresses);
+  }
+
+  /** RFC 7401 §4.1.8: the HIT is known from here on. */
+  #adoptPeer(peerHit: Uint8Array): boolean {
+    if (bytesEqual(peerHit, this.#peerHit)) return true;
+    const old = this.#peerHit;
+    this.#peerHit = peerHit;
+    if (this.#context.adopted(this, old)) return true;
+    this.#peerHit = old;
+    return false;
+  }
+
+  /** §6.8 steps 16 to 19. */
+  #handleI2Built(now: Instant, r1: R1Candidate, result: BuildI2Result, spi: number): void {
+    const initiation = this.#initiation!;
+    const { settings } = this.#context;
+    const { kind: _, i2, peerIdentity, ...secrets } = result;
+    const keys: ControlKeys = { ...secrets, peerIdentity };
+    this.#wipeKeys();
+    // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
+    const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
+    this.puzzleTime = initiation.puzzleTime;
+    this.#transition(now, {
+      kind: "I2-SENT",
+      startedAt: initiation.startedAt,
+      r1: r1.bytes,
+      i2,
+      keys,
+      inbound,
+      addresses: r1.addresses,
+      attempts: 1,
+      retryAt: after(now, settings.i2Timeout),
+      verifying: undefined,
+    }, "R1 processed");
+    this.#context.transmit(now, r1.addresses, i2);
+  }
+
+  /** RFC 7401 §6.10 steps 1 to 4. */
+  handleR2(_now: Instant, packet: HipPacket): DropReason | undefined {
+    const state = this.#state;
+    if (state.kind !== "I2-SENT") return "hip-wrong-state";
+    if (state.verifying !== undefined) return "hip-busy";
+    state.verifying = this.#context.submit(this, {
+      kind: "verify-r2",
+      r2: packet.bytes,
+      r1: state.r1,
+      rhash: state.keys.rhash,
+      integrityKey: state.keys.hipKeys.integrityIn,
+      keymatIndex: state.keys.keymatIndex,
+    });
+    return undefined;
+  }
+
+  // ---- Responder: an I2 was found right --------------------------------------------------------
+
+  /** A retransmitted I2 gets the stored R2 again (§6.9 step 4). @returns Whether it was one. */
+  repeatR2(now: Instant, i2: Uint8Array, addresses: AddressPair): boolean {
+    const state = this.#state;
+    if (state.kind !== "R2-SENT" || !bytesEqual(state.i2, i2)) return false;
+    this.#context.transmit(now, addresses, state.r2);
+    return true;
+  }
+
+  /** RFC 7401 §6.9 steps 18 to 21: replaces whatever there was. */
+  acceptI2(
+    now: Instant,
+    i2: Uint8Array,
+    receivedAt: Instant,
+    addresses: AddressPair,
+    result: AcceptI2Result,
+    spi: number,
+  ): void {
+    const { settings } = this.#context;
+    const { kind: _, r2, outboundSpi, peerIdentity, ...secrets } = result;
+    const keys: ControlKeys = { ...secrets, peerIdentity };
+    this.#removeSecurity();
+    const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
+    const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
+    // The Initiator may send at once; what it sends is what ends R2-SENT.
+    inbound.isActive = true;
+    this.role = "responder";
+    this.failure = undefined;
+    this.puzzleTime = undefined;
+    this.baseExchangeTime = elapsed(receivedAt, now);
+    const completeAt = after(now, settings.exchangeCompleteTimeout);
+    this.#transition(now, { kind: "R2-SENT", security, i2, r2, completeAt }, "I2 accepted");
+    this.#context.transmit(now, addresses, r2);
+  }
+
+  /** The first authenticated packet, or the Exchange Complete timeout, ends R2-SENT (step 21). */
+  handleData(now: Instant): void {
+    if (this.#state.kind !== "R2-SENT") return;
+    this.#establish(now, this.#state.security, "first packet from the peer");
+  }
+
+  #establish(now: Instant, security: Security, why: string): void {
+    security.inbound.isActive = true;
+    security.outbound.isActive = true;
+    this.establishedAt = now;
+    const idleAt = after(now, this.#context.settings.unusedAssociationLifetime);
+    this.#transition(now, { kind: "ESTABLISHED", security, packetsSeen: 0n, idleAt }, why);
+    this.#context.established(now, this);
+  }
+
+  // ---- closing ---------------------------------------------------------------------------------
+
+  /** RFC 7401 §6.14: tells the peer and stops carrying data at once. */
+  close(now: Instant, why: string): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case "R2-SENT":
+      case "ESTABLISHED": {
+        const { keys, outbound } = state.security;
+        const addresses = { local: outbound.localAddress, peer: outbound.peerAddress };
+        const echo = randomBytes(this.#context.random, 16);
+        this.#removeSecurity({ keepKeys: true });
+        this.#transition(now, {
+          kind: "CLOSING",
+          keys,
+          addresses,
+          echo,
+          close: undefined,
+          startedAt: now,
+          attempts: 0,
+          retryAt: after(now, this.#context.settings.closeTimeout),
+        }, why);
+        this.#sign(PACKET.CLOSE, keys, [encodeParameter(ECHO_REQUEST_SIGNED, { opaque: echo })]);
+        return;
+      }
+      case "I1-SENT":
+      case "I2-SENT":
+        this.#removeSecurity();
+        this.#transition(now, { kind: "UNASSOCIATED" }, why);
+        this.#context.unreachable(now, this, why);
+        return;
+      case "UNASSOCIATED":
+      case "CLOSING":
+      case "CLOSED":
+      case "E-FAILED":
+        return;
+    }
+  }
+
+  /** CLOSE, CLOSE_ACK and NOTIFY: the MAC first, then the signature as a job (§4.1.4). */
+  handleControl(_now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    const state = this.#state;
+    const keys = keysOf(state);
+    if (keys === undefined) return "hip-wrong-state";
+    switch (packet.packetType) {
+      case PACKET.CLOSE:
+        packet.require(ECHO_REQUEST_SIGNED);
+        break;
+      case PACKET.CLOSE_ACK: {
+        if (state.kind !== "CLOSING") return "hip-wrong-state";
+        const { opaque } = packet.require(ECHO_RESPONSE_SIGNED);
+        if (!constantTimeEqual(opaque, state.echo)) return "hip-echo-mismatch";
+        break;
+      }
+      case PACKET.NOTIFY:
+        break;
+      default:
+        return "hip-wrong-state";
+    }
+    const hasMac = packet.packetType !== PACKET.NOTIFY;
+    if (hasMac && !verifyHipMac(packet, keys.rhash, keys.hipKeys.integrityIn)) {
+      return "hip-mac-failed";
+    }
+    if (this.#verifying.size >= MAX_VERIFYING) return "hip-busy";
+    const job = this.#context.submit(this, {
+      kind: "verify-signature",
+      packet: packet.bytes,
+      peerIdentity: keys.peerIdentity,
+    });
+    this.#verifying.set(job, { packet, addresses });
+    return undefined;
+  }
+
+  #handleVerifiedControl(now: Instant, { packet, addresses }: Verifying): void {
+    const keys = keysOf(this.#state);
+    if (keys === undefined) return;
+    if (packet.packetType === PACKET.NOTIFY) {
+      // Informational only: no state follows from it (§6.13).
+      this.#context.notified(now, this, packet);
+      return;
+    }
+    if (packet.packetType === PACKET.CLOSE_ACK) {
+      if (this.#state.kind === "CLOSING") this.#leave(now, "CLOSE_ACK received");
+      return;
+    }
+    const { opaque } = packet.require(ECHO_REQUEST_SIGNED);
+    this.#removeSecurity({ keepKeys: true });
+    if (this.#state.kind !== "CLOSED") {
+      const { unusedAssociationLifetime } = this.#context.settings;
+      const until = after(
+        now,
+        milliseconds(unusedAssociationLifetime + 2 * MAXIMUM_SEGMENT_LIFETIME),
+      );
+      this.#transition(
+        now,
+        { kind: "CLOSED", keys, until, initiation: undefined },
+        "CLOSE received",
+      );
+    }
+    this.#sign(
+      PACKET.CLOSE_ACK,
+      keys,
+      [encodeParameter(ECHO_RESPONSE_SIGNED, { opaque })],
+      addresses,
+    );
+  }
+
+  #sign(
+    packetType: number,
+    keys: ControlKeys,
+    parameters: Uint8Array[],
+    replyTo?: AddressPair,
+  ): void {
+    const { random } = this.#context;
+    const job = this.#context.submit(this, {
+      kind: "sign-packet",
+      seed: randomBytes(random, 32),
+      identity: this.#context.identityOf(this.localHit),
+      packetType,
+      senderHit: this.localHit,
+      receiverHit: this.#peerHit,
+      parameters,
+      mac: { rhash: keys.rhash, key: keys.hipKeys.integrityOut },
+    });
+    if (replyTo !== undefined) this.#replies.set(job, replyTo);
+  }
+
+  #handleSigned(now: Instant, id: number, packetType: number, packet: Uint8Array): void {
+    const replyTo = this.#replies.get(id);
+    this.#replies.delete(id);
+    if (packetType === PACKET.CLOSE_ACK) {
+      if (this.#state.kind === "CLOSED" && replyTo !== undefined) {
+        this.#context.transmit(now, replyTo, packet);
+      }
+      return;
+    }
+    const state = this.#state;
+    if (state.kind !== "CLOSING") return;
+    state.close = packet;
+    state.attempts++;
+    this.#context.transmit(now, state.addresses, packet);
+  }
+
+  // ---- jobs and timers -------------------------------------------------------------------------
+
+  /** The result of a job that this association submitted. */
+  handleJobDone(now: Instant, id: number, job: Job, result: JobResult): void {
+    const verifying = this.#verifying.get(id);
+    if (verifying !== undefined) {
+      this.#verifying.delete(id);
+      if (result.kind === "verify-signature") this.#handleVerifiedControl(now, verifying);
+      else if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
+      return;
+    }
+    if (result.kind === "sign-packet" && job.kind === "sign-packet") {
+      this.#handleSigned(now, id, job.packetType, result.packet);
+      return;
+    }
+    const state = this.#state;
+    if (state.kind === "I2-SENT" && state.verifying === id) {
+      state.verifying = undefined;
+      if (result.kind === "verify-r2") this.#handleVerifiedR2(now, state, result.outboundSpi);
+      else if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
+      return;
+    }
+    this.#initiation?.handleJobDone(now, id, job, result);
+  }
+
+  /** RFC 7401 §6.10 step 6. */
+  #handleVerifiedR2(
+    now: Instant,
+    state: AssociationState & { kind: "I2-SENT" },
+    outboundSpi: number,
+  ): void {
+    const { keys, inbound, addresses } = state;
+    const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
+    this.baseExchangeTime = elapsed(state.startedAt, now);
+    this.#establish(now, security, "R2 verified");
+  }
+
+  /** When `handleTimeout` has work. */
+  nextTimeout(): Instant | undefined {
+    const state = this.#state;
+    switch (state.kind) {
+      case "UNASSOCIATED":
+        return undefined;
+      case "I1-SENT":
+        return state.initiation.retryAt;
+      case "I2-SENT":
+      case "CLOSING":
+        return state.retryAt;
+      case "R2-SENT":
+        return state.completeAt;
+      case "ESTABLISHED":
+        return state.idleAt;
+      case "CLOSED":
+        return state.initiation !== undefined && state.initiation.retryAt < state.until
+          ? state.initiation.retryAt
+          : state.until;
+      case "E-FAILED":
+        return state.until;
+    }
+  }
+
+  /** Does what is due; harmless when nothing is. */
+  handleTimeout(now: Instant): void {
+    const due = this.nextTimeout();
+    if (due === undefined || due > now) return;
+    const state = this.#state;
+    const { settings } = this.#context;
+    switch (state.kind) {
+      case "UNASSOCIATED":
+        return;
+      case "I1-SENT":
+        state.initiation.handleTimeout(now);
+        return;
+      case "I2-SENT":
+        if (state.attempts >= settings.i2RetriesMax) {
+          this.#fail(now, "the peer did not answer I2");
+          return;
+        }
+        state.attempts++;
+        state.retryAt = after(
+          now,
+          backOff(settings.i2Timeout, settings.i2TimeoutMax, state.attempts),
+        );
+        this.#context.transmit(now, state.addresses, state.i2);
+        break;
+      case "R2-SENT":
+        this.#establish(now, state.security, "Exchange Complete timeout");
+        return;
+      case "ESTABLISHED": {
+        const { inbound, outbound } = state.security;
+        const packets = inbound.packets + outbound.packets;
+        if (packets === state.packetsSeen) {
+          this.close(now, "unused");
+          return;
+        }
+        state.packetsSeen = packets;
+        state.idleAt = after(now, settings.unusedAssociationLifetime);
+        break;
+      }
+      case "CLOSING":
+        if (elapsed(state.startedAt, now) >= this.#closingLifetime) {
+          this.#leave(now, "no CLOSE_ACK");
+          return;
+        }
+        state.attempts++;
+        if (state.close !== undefined) {
+          this.#context.transmit(now, state.addresses, state.close);
+        }
+        state.retryAt = after(
+          now,
+          backOff(settings.closeTimeout, settings.closeTimeoutMax, state.attempts),
+        );
+        break;
+      case "CLOSED":
+        if (state.until <= now) this.#leave(now, "UAL + 2 MSL over");
+        else state.initiation?.handleTimeout(now);
+        return;
+      case "E-FAILED":
+        this.#leave(now, "wait over");
+        return;
+    }
+    this.#context.reschedule(this);
+  }
+
+  /** RFC 7401 §4.4.3: CLOSING ends after UAL + MSL. */
+  get #closingLifetime(): number {
+    return this.#context.settings.unusedAssociationLifetime + MAXIMUM_SEGMENT_LIFETIME;
+  }
+
+  // ---- state -----------------------------------------------------------------------------------
+
+  #fail(now: Instant, why: string): void {
+    this.failure = why;
+    if (this.#state.kind === "CLOSED") {
+      this.#state.initiation = undefined;
+      this.#context.reschedule(this);
+    } else {
+      this.#removeSecurity();
+      const until = after(now, this.#context.settings.failedWait);
+      this.#transition(now, { kind: "E-FAILED", until, why }, why);
+    }
+    this.#context.unreachable(now, this, why);
+  }
+
+  #leave(now: Instant, why: string): void {
+    this.#wipeKeys();
+    this.#transition(now, { kind: "UNASSOCIATED" }, why);
+  }
+
+  /** Takes the SAs out of the data path; the keys too, unless a later state needs them. */
+  #removeSecurity(options: { keepKeys?: boolean } = {}): void {
+    const inbound = this.#state.kind === "I2-SENT" ? this.#state.inbound : this.security?.inbound;
+    if (inbound !== undefined) this.#context.removeSas(inbound, this.security?.outbound);
+    if (options.keepKeys !== true) this.#wipeKeys();
+  }
+
+  #wipeKeys(): void {
+    const keys = keysOf(this.#state);
+    if (keys === undefined) return;
+    const { encryptionIn, encryptionOut, integrityIn, integrityOut } = keys.hipKeys;
+    wipe(keys.keymat.prk, encryptionIn, encryptionOut, integrityIn, integrityOut);
+  }
+
+  #transition(now: Instant, next: AssociationState, why: string): void {
+    const from = this.#state.kind;
+    if (!ALLOWED_TRANSITIONS[from].includes(next.kind)) {
+      throw new Error(`Association cannot go from ${from} to ${next.kind} (${why})`);
+    }
+    this.#state = next;
+    this.#context.changed(now, this, from, next.kind, why);
+    this.#context.reschedule(this);
+  }
+}

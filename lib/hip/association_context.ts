@@ -1,0 +1,97 @@
+/**
+ * What an association may ask of the engine around it, and tell it. Nothing here waits: every call
+ * returns at once, and effects are queued in order.
+ */
+
+import type { DropReason } from "../base/drop_reason.ts";
+import type { Random } from "../base/random.ts";
+import type { Instant } from "../base/time.ts";
+import type { EspProvider } from "../crypto/esp_suite.ts";
+import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
+import type { SaDatabase } from "../esp/sa_database.ts";
+import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
+import type { HipPacket } from "../wire/hip/packet.ts";
+import type { ControlSettings } from "./constants.ts";
+import type { ExchangePolicy, Job, JobResult } from "./jobs.ts";
+
+/** A pair of addresses, 16 octets each. */
+export interface AddressPair {
+  readonly local: Uint8Array;
+  readonly peer: Uint8Array;
+}
+
+/** The states of RFC 7401 §4.4, by the RFC's words. */
+export type StateName =
+  | "UNASSOCIATED"
+  | "I1-SENT"
+  | "I2-SENT"
+  | "R2-SENT"
+  | "ESTABLISHED"
+  | "CLOSING"
+  | "CLOSED"
+  | "E-FAILED";
+
+/** What the engine sees of an association that asks it for something. */
+export interface AssociationHandle {
+  readonly localHit: Uint8Array;
+  readonly peerHit: Uint8Array;
+  readonly security: { readonly outbound: OutboundSa } | undefined;
+  nextTimeout(): Instant | undefined;
+  handleTimeout(now: Instant): void;
+  handleJobDone(now: Instant, id: number, job: Job, result: JobResult): void;
+}
+
+export interface AssociationContext {
+  readonly settings: ControlSettings;
+  readonly policy: ExchangePolicy;
+  readonly random: Random;
+  readonly espProvider: EspProvider;
+  readonly saDatabase: SaDatabase;
+
+  /** The key pair of one of our HITs. */
+  identityOf(localHit: Uint8Array): PrivateHostIdentity;
+  /** Whether that identity is anonymous (RFC 7401 §5.1.2). */
+  isAnonymous(localHit: Uint8Array): boolean;
+  /** The key that DNS or configuration names for a peer, if any. */
+  expectedIdentity(now: Instant, peerHit: Uint8Array): PublicHostIdentity | undefined;
+  /** Pairs of addresses over which the peer may be reached, most preferred first. */
+  pathsOf(now: Instant, peerHit: Uint8Array): AddressPair[];
+  /** The same for addresses that are given. */
+  pathsTo(addresses: readonly Uint8Array[]): AddressPair[];
+
+  /** Queues long work; its result comes back through `handleJobDone` under this number. */
+  submit(owner: AssociationHandle, job: Job): number;
+  /** Sends a HIP packet; its checksum is filled in here. */
+  transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void;
+  /** Counts a packet that is not used. */
+  drop(now: Instant, reason: DropReason, detail: string): void;
+  /** Asks for `handleTimeout` at the association's `nextTimeout`. */
+  reschedule(association: AssociationHandle): void;
+
+  /** The state has changed. */
+  changed(
+    now: Instant,
+    association: AssociationHandle,
+    from: StateName,
+    to: StateName,
+    why: string,
+  ): void;
+  puzzleSolved(
+    now: Instant,
+    association: AssociationHandle,
+    difficultyK: number,
+    tries: number,
+  ): void;
+  /** Data may pass from now on: what was staged goes out. */
+  established(now: Instant, association: AssociationHandle): void;
+  /** No data will pass: what was staged is answered with ICMPv6 unreachable. */
+  unreachable(now: Instant, association: AssociationHandle, why: string): void;
+  /** A NOTIFY with a right signature; information only. */
+  notified(now: Instant, association: AssociationHandle, packet: HipPacket): void;
+  /** An opportunistic exchange has met a HIT. @returns Whether no association has it yet. */
+  adopted(association: AssociationHandle, oldPeerHit: Uint8Array): boolean;
+  /** Takes SAs out of the data path and wipes their keys. */
+  removeSas(inbound: InboundSa, outbound: OutboundSa | undefined): void;
+  /** A fresh inbound SPI; undefined when too many are in use. */
+  allocateSpi(): number | undefined;
+}

@@ -1,0 +1,128 @@
+/**
+ * The states of an association with what each of them holds (RFC 7401 §4.4).
+ *
+ * ```
+ *                    data to send: I1
+ *   UNASSOCIATED ------------------------> I1-SENT ---+  timeout: I1 again
+ *     |      ^                               |        |  too often: E-FAILED
+ *     |      |                       R1: I2  |        |
+ *     |      |                               v        |
+ *     |      |   R2                       I2-SENT ----+  timeout: I2 again
+ *     |      |   +---------------------------+           too often: E-FAILED
+ *     |      |   v
+ *     |   ESTABLISHED <------------- R2-SENT <---- I2 accepted: R2, from every state but
+ *     |      |    first ESP packet or               E-FAILED; in I2-SENT only if our HIT
+ *     |      |    Exchange Complete timeout         is the greater one
+ *     |      |
+ *     |      +--- close, or unused for UAL: CLOSE ---> CLOSING --- CLOSE_ACK ---> UNASSOCIATED
+ *     |      |
+ *     |      +--- CLOSE: CLOSE_ACK ---> CLOSED --- UAL + 2 MSL ---> UNASSOCIATED
+ *     v
+ *   E-FAILED --- wait ---> UNASSOCIATED
+ * ```
+ *
+ * Leaving a state drops its data; keys are wiped when no later state takes them over.
+ */
+
+import type { Instant } from "../base/time.ts";
+import type { PublicHostIdentity } from "../crypto/host_key.ts";
+import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
+import type { AddressPair, StateName } from "./association_context.ts";
+import type { Initiation } from "./initiation.ts";
+import type { ExchangeSecrets } from "./jobs.ts";
+
+/** What protects control packets once keys are agreed. */
+export interface ControlKeys extends ExchangeSecrets {
+  readonly peerIdentity: PublicHostIdentity;
+}
+
+/** What a completed exchange leaves at either end: keys, and an SA in each direction. */
+export interface Security {
+  readonly keys: ControlKeys;
+  readonly inbound: InboundSa;
+  readonly outbound: OutboundSa;
+}
+
+export type AssociationState =
+  | { readonly kind: "UNASSOCIATED" }
+  | { readonly kind: "I1-SENT"; readonly initiation: Initiation }
+  | {
+    readonly kind: "I2-SENT";
+    readonly startedAt: Instant;
+    readonly r1: Uint8Array;
+    readonly i2: Uint8Array;
+    readonly keys: ControlKeys;
+    readonly inbound: InboundSa;
+    readonly addresses: AddressPair;
+    attempts: number;
+    retryAt: Instant;
+    /** An R2 whose signature is being checked. */
+    verifying: number | undefined;
+  }
+  | {
+    readonly kind: "R2-SENT";
+    readonly security: Security;
+    /** The I2 that was accepted and the R2 that answered it, for retransmissions (OPEN-22). */
+    readonly i2: Uint8Array;
+    readonly r2: Uint8Array;
+    readonly completeAt: Instant;
+  }
+  | {
+    readonly kind: "ESTABLISHED";
+    readonly security: Security;
+    /** Packets seen when the idle timer was last set, and when it runs out. */
+    packetsSeen: bigint;
+    idleAt: Instant;
+  }
+  | {
+    readonly kind: "CLOSING";
+    readonly keys: ControlKeys;
+    readonly addresses: AddressPair;
+    /** Opaque data of our CLOSE, which the CLOSE_ACK must return. */
+    readonly echo: Uint8Array;
+    /** The signed packet, once its job is done. */
+    close: Uint8Array | undefined;
+    readonly startedAt: Instant;
+    attempts: number;
+    retryAt: Instant;
+  }
+  | {
+    readonly kind: "CLOSED";
+    readonly keys: ControlKeys;
+    readonly until: Instant;
+    /** New data wants a new association: I1 was sent while this one still answers CLOSE. */
+    initiation: Initiation | undefined;
+  }
+  | { readonly kind: "E-FAILED"; readonly until: Instant; readonly why: string };
+
+/** Which state may follow which (RFC 7401 §4.4.3); anything else is a mistake of ours. */
+export const ALLOWED_TRANSITIONS: Readonly<Record<StateName, readonly StateName[]>> = {
+  "UNASSOCIATED": ["I1-SENT", "R2-SENT"],
+  "I1-SENT": ["I2-SENT", "R2-SENT", "E-FAILED", "UNASSOCIATED"],
+  "I2-SENT": ["ESTABLISHED", "R2-SENT", "E-FAILED", "CLOSED", "UNASSOCIATED"],
+  "R2-SENT": ["ESTABLISHED", "R2-SENT", "CLOSING", "CLOSED"],
+  "ESTABLISHED": ["R2-SENT", "CLOSING", "CLOSED"],
+  "CLOSING": ["I1-SENT", "I2-SENT", "R2-SENT", "CLOSED", "UNASSOCIATED"],
+  "CLOSED": ["I1-SENT", "I2-SENT", "R2-SENT", "UNASSOCIATED"],
+  "E-FAILED": ["UNASSOCIATED", "R2-SENT"],
+};
+
+/** The SAs that a state holds, if any. */
+export function securityOf(state: AssociationState): Security | undefined {
+  return state.kind === "R2-SENT" || state.kind === "ESTABLISHED" ? state.security : undefined;
+}
+
+/** The keys that a state holds, if any. */
+export function keysOf(state: AssociationState): ControlKeys | undefined {
+  switch (state.kind) {
+    case "R2-SENT":
+    case "ESTABLISHED":
+      return state.security.keys;
+    case "I2-SENT":
+    case "CLOSING":
+    case "CLOSED":
+      return state.keys;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * The Initiator's way from the first I1 to a finished I2 (RFC 7401 §6.6, §6.8).
+ *
+ * I1 goes to one address at a time, each in its turn. R1 packets are looked at one after another:
+ * signature, offer, puzzle, key agreement; whichever fails makes room for the next. Every long
+ * step is a job, and the number of the one awaited is all that connects them.
+ */
+
+import { bytesEqual } from "../base/bytes.ts";
+import type { DropReason } from "../base/drop_reason.ts";
+import { randomBytes } from "../base/random.ts";
+import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
+import { rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
+import { hitSuiteId } from "../identity/hit.ts";
+import { PACKET } from "../wire/hip/code_points.ts";
+import { emitHipPacket, type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
+import { encodeParameter } from "../wire/hip/parameter.ts";
+import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
+import { PUZZLE } from "../wire/hip/parameters/puzzle.ts";
+import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
+import { backOff } from "./back_off.ts";
+import { MAX_R1_CANDIDATES, PUZZLE_SLICE_TRIES, puzzleLifetime } from "./constants.ts";
+import { isFailure } from "./job_failure.ts";
+import type { BuildI2Result, Job, JobResult } from "./jobs.ts";
+import { chooseFromR1 } from "./negotiation.ts";
+
+/** An R1 with where it came from. */
+export interface R1Candidate {
+  readonly bytes: Uint8Array;
+  readonly addresses: AddressPair;
+  readonly receivedAt: Instant;
+}
+
+/** What an initiation tells its association. */
+export interface InitiationOwner {
+  /** No R1 that helps came in time, or there is nowhere to send I1 to. */
+  initiationFailed(now: Instant, why: string): void;
+  /** I2 is ready to be sent. */
+  i2Built(now: Instant, r1: R1Candidate, result: BuildI2Result, inboundSpi: number): void;
+  /** An opportunistic exchange has met this HIT. @returns Whether it may go on with it. */
+  adoptPeer(peerHit: Uint8Array): boolean;
+}
+
+export class Initiation {
+  readonly startedAt: Instant;
+  /** From R1 to the puzzle's solution. */
+  puzzleTime: Duration | undefined;
+  readonly #context: AssociationContext;
+  readonly #association: AssociationHandle;
+  readonly #owner: InitiationOwner;
+  /** For opportunistic mode: the only address to send I1 to. */
+  readonly #address: Uint8Array | undefined;
+  /** R1 packets not looked at yet, oldest first; bounded. */
+  readonly #candidates: R1Candidate[] = [];
+  /** The R1 being worked on, the job it waits for, and how long its puzzle may take. */
+  #work: { r1: R1Candidate; job: number; searchUntil: Instant; tries: number } | undefined;
+  #attempts = 0;
+  #retryAt: Instant;
+  #lastRefusal: DropReason | undefined;
+
+  constructor(
+    now: Instant,
+    context: AssociationContext,
+    association: AssociationHandle,
+    owner: InitiationOwner,
+    address: Uint8Array | undefined,
+  ) {
+    this.startedAt = now;
+    this.#retryAt = now;
+    this.#context = context;
+    this.#association = association;
+    this.#owner = owner;
+    this.#address = address;
+  }
+
+  /** When `handleTimeout` has work. */
+  get retryAt(): Instant {
+    return this.#retryAt;
+  }
+
+  /** Sends I1, again and then to the next address, until the tries are used up (§6.6). */
+  handleTimeout(now: Instant): void {
+    const { settings } = this.#context;
+    if (this.#work !== undefined) {
+      // An R1 is being worked on: another I1 would only bring another R1.
+      this.#retryAt = after(now, settings.i1Timeout);
+    } else if (this.#attempts >= settings.i1RetriesMax) {
+      const because = this.#lastRefusal === undefined
+        ? ""
+        : ` (an R1 was refused: ${this.#lastRefusal})`;
+      this.#owner.initiationFailed(now, `the peer did not answer I1${because}`);
+      return;
+    } else if (!this.#sendI1(now)) {
+      this.#owner.initiationFailed(now, "no address is known that this host can send to");
+      return;
+    }
+    this.#context.reschedule(this.#association);
+  }
+
+  #sendI1(now: Instant): boolean {
+    const { settings, policy } = this.#context;
+    const { localHit, peerHit } = this.#association;
+    const paths = this.#address !== undefined
+      ? this.#context.pathsTo([this.#address])
+      : this.#context.pathsOf(now, peerHit);
+    if (paths.length === 0) return false;
+    const addresses = paths[this.#attempts % paths.length]!;
+    this.#attempts++;
+    this.#retryAt = after(now, backOff(settings.i1Timeout, settings.i1TimeoutMax, this.#attempts));
+    const i1 = emitHipPacket(
+      { packetType: PACKET.I1, senderHit: localHit, receiverHit: peerHit },
+      [encodeParameter(DH_GROUP_LIST, { groupIds: [...policy.dhGroups] })],
+    );
+    this.#context.transmit(now, addresses, i1);
+    return true;
+  }
+
+  /** §6.8 steps 1 to 3: an R1 for these HITs, or from the address of an opportunistic I1. */
+  handleR1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    if (this.#address !== undefined && !bytesEqual(addresses.peer, this.#address)) {
+      return "hip-no-association";
+    }
+    if (this.#candidates.length >= MAX_R1_CANDIDATES) return "hip-busy";
+    this.#candidates.push({ bytes: packet.bytes, addresses, receivedAt: now });
+    if (this.#work === undefined) this.#verifyNext(now);
+    return undefined;
+  }
+
+  /** The result of a job; one that is no longer awaited is ignored. */
+  handleJobDone(now: Instant, id: number, job: Job, result: JobResult): void {
+    const work = this.#work;
+    if (work === undefined || work.job !== id) return;
+    switch (result.kind) {
+      case "verify-r1":
+        this.#handleVerified(now, work.r1);
+        return;
+      case "solve-puzzle":
+        work.tries += result.tries;
+        if (result.solutionJ !== undefined) {
+          this.#handleSolved(now, work.r1, work.tries, result.solutionJ);
+        } else if (now >= work.searchUntil) {
+          this.#drop(now, "hip-puzzle-unsolvable", `2^${work.tries} tries`);
+        } else {
+          this.#solve(parseHipPacket(work.r1.bytes), result.nextJ);
+        }
+        return;
+      case "build-i2":
+        if (job.kind === "build-i2") this.#owner.i2Built(now, work.r1, result, job.inboundSpi);
+        return;
+      case "failed":
+        this.#drop(now, result.reason, result.detail);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #verifyNext(now: Instant): void {
+    this.#work = undefined;
+    const r1 = this.#candidates.shift();
+    if (r1 === undefined) return;
+    const expectedIdentity = this.#context.expectedIdentity(now, this.#association.peerHit);
+    const job = this.#submit({ kind: "verify-r1", r1: r1.bytes, expectedIdentity });
+    this.#work = { r1, job, searchUntil: now, tries: 0 };
+  }
+
+  /** §6.8 steps 6 to 12: what R1 offers suits us, then its puzzle. */
+  #handleVerified(now: Instant, r1: R1Candidate): void {
+    const { settings, policy, random } = this.#context;
+    const packet = parseHipPacket(r1.bytes);
+    const choice = chooseFromR1(packet, policy, hitSuiteId(this.#association.localHit));
+    if (isFailure(choice)) {
+      this.#drop(now, choice.reason, choice.detail);
+      return;
+    }
+    const { puzzle, rhash } = choice;
+    if (puzzle.difficultyK > settings.maxDifficultyK) {
+      this.#drop(now, "hip-puzzle-unsolvable", `2^${puzzle.difficultyK} hashes on average`);
+      return;
+    }
+    if (this.#address !== undefined && !this.#owner.adoptPeer(packet.senderHit)) {
+      this.#drop(now, "hip-tie-break", "there is an association with this HIT already");
+      return;
+    }
+    const claimed = puzzleLifetime(puzzle.lifetime);
+    const usable = claimed < settings.maxPuzzleTime ? claimed : settings.maxPuzzleTime;
+    this.#work!.searchUntil = after(r1.receivedAt, usable);
+    this.#solve(packet, randomBytes(random, rhashLength(rhash)));
+  }
+
+  #solve(packet: HipPacket, firstJ: Uint8Array): void {
+    const { difficultyK, randomI } = packet.require(PUZZLE);
+    this.#work!.job = this.#submit({
+      kind: "solve-puzzle",
+      rhash: rhashOfSuite(hitSuiteId(packet.senderHit)),
+      randomI,
+      initiatorHit: this.#association.localHit,
+      responderHit: packet.senderHit,
+      difficultyK,
+      firstJ,
+      tries: PUZZLE_SLICE_TRIES,
+    });
+  }
+
+  #handleSolved(now: Instant, r1: R1Candidate, tries: number, solutionJ: Uint8Array): void {
+    const { localHit } = this.#association;
+    const { difficultyK } = parseHipPacket(r1.bytes).require(PUZZLE);
+    this.puzzleTime = elapsed(r1.receivedAt, now);
+    this.#context.puzzleSolved(now, this.#association, difficultyK, tries);
+    const inboundSpi = this.#context.allocateSpi();
+    if (inboundSpi === undefined) {
+      this.#drop(now, "hip-busy", "no SPI is free");
+      return;
+    }
+    this.#work!.job = this.#submit({
+      kind: "build-i2",
+      seed: randomBytes(this.#context.random, 32),
+      identity: this.#context.identityOf(localHit),
+      r1: r1.bytes,
+      solutionJ,
+      policy: this.#context.policy,
+      inboundSpi,
+      encryptHostId: this.#context.settings.encryptHostId,
+      isAnonymous: this.#context.isAnonymous(localHit),
+    });
+  }
+
+  /** An R1 that turned out unusable: the wait for a better one goes on (§6.8.1). */
+  #drop(now: Instant, reason: DropReason, detail: string): void {
+    this.#lastRefusal = reason;
+    this.#context.drop(now, reason, `R1: ${detail}`);
+    this.#verifyNext(now);
+  }
+
+  #submit(job: Job): number {
+    return this.#context.submit(this.#association, job);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Limits on what unauthenticated packets can make us do, in fixed memory: a table of buckets into
+ * which keys are hashed with a secret, so that nobody can choose whom to crowd out (RFC 7401 §6.7,
+ * §8).
+ */
+
+import { type Random, randomUint32 } from "../base/random.ts";
+import type { Duration, Instant } from "../base/time.ts";
+
+const BUCKETS = 4096;
+
+/** So many events per key and period; the key may share its bucket with a few others. */
+export class RateLimit {
+  readonly #seed: number;
+  readonly #perPeriod: number;
+  readonly #period: Duration;
+  readonly #counts = new Uint16Array(BUCKETS);
+  readonly #since = new Float64Array(BUCKETS).fill(-Infinity);
+
+  /** @param perPeriod 1 to 65535 events. */
+  constructor(random: Random, perPeriod: number, period: Duration) {
+    this.#seed = randomUint32(random);
+    this.#perPeriod = perPeriod;
+    this.#period = period;
+  }
+
+  /** Whether one more event for `key` is within the limit; counts it if so. */
+  allow(now: Instant, key: Uint8Array): boolean {
+    const bucket = hash(this.#seed, key) % BUCKETS;
+    if (now - this.#since[bucket]! >= this.#period) {
+      this.#since[bucket] = now;
+      this.#counts[bucket] = 0;
+    }
+    if (this.#counts[bucket]! >= this.#perPeriod) return false;
+    this.#counts[bucket]! += 1;
+    return true;
+  }
+}
+
+/** Remembers what was seen within a period: for packets repeated octet for octet. */
+export class RecentlySeen {
+  readonly #seed: number;
+  readonly #period: Duration;
+  readonly #hashes = new Uint32Array(BUCKETS);
+  readonly #at = new Float64Array(BUCKETS).fill(-Infinity);
+
+  constructor(random: Random, period: Duration) {
+    this.#seed = randomUint32(random);
+    this.#period = period;
+  }
+
+  /** Whether `octets` were here less than a period ago; remembers them. */
+  seen(now: Instant, octets: Uint8Array): boolean {
+    const value = hash(this.#seed, octets);
+    const bucket = value % BUCKETS;
+    const isRepeated = this.#hashes[bucket] === value && now - this.#at[bucket]! < this.#period;
+    if (!isRepeated) {
+      this.#hashes[bucket] = value;
+      this.#at[bucket] = now;
+    }
+    return isRepeated;
+  }
+}
+
+/** FNV-1a from a secret start, with a final mix; for spreading, not for authentication. */
+function hash(seed: number, octets: Uint8Array): number {
+  let value = seed ^ 0x811c9dc5;
+  for (let i = 0; i < octets.length; i++) {
+    value = Math.imul(value ^ octets[i]!, 0x01000193);
+  }
+  value = Math.imul(value ^ (value >>> 15), 0x2c1b3c6d);
+  return (value ^ (value >>> 13)) >>> 0;
+}

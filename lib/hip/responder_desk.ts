@@ -1,0 +1,314 @@
+/**
+ * The Responder before there is an association: I1 is answered from the R1 pool without state, and
+ * an I2 passes the cheap checks of RFC 7401 §6.9 in order of cost before any public-key work
+ * (RFC 7401 §4.1.1, §6.7, §6.9).
+ *
+ * Work per packet: an I1 costs one hash, one copy of an R1 and its checksum. An I2 costs two
+ * hashes until its puzzle has been found right.
+ */
+
+import { bytesEqual, concatBytes, isAllZero, toHex } from "../base/bytes.ts";
+import type { DropReason } from "../base/drop_reason.ts";
+import { type Random, randomUint32 } from "../base/random.ts";
+import { type Instant, milliseconds, seconds } from "../base/time.ts";
+import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
+import { rhashOfSuite } from "../crypto/rhash.ts";
+import { hitSuiteId, isHit } from "../identity/hit.ts";
+import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
+import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
+import { SOLUTION } from "../wire/hip/parameters/solution.ts";
+import type { HipPacket } from "../wire/hip/packet.ts";
+import type { AddressPair } from "./association_context.ts";
+import { pairKey } from "./association_table.ts";
+import type { ControlSettings } from "./constants.ts";
+import type { AcceptI2Job, AcceptI2Result, BuildR1Job, ExchangePolicy, JobResult } from "./jobs.ts";
+import { checkSolution, puzzleRandomI, type PuzzleSubject } from "./puzzle.ts";
+import { type R1Entry, R1Pool } from "./r1_pool.ts";
+import { RateLimit, RecentlySeen } from "./rate_limit.ts";
+import { checkI2Form, fillR1 } from "./responder.ts";
+
+/** R1 packets per second to one address (RFC 7401 §6.7); an exchange needs one. */
+const R1_PER_SECOND = 20;
+
+/** An I1 with the same octets from the same address within this time is not answered again. */
+const IDENTICAL_I1_WINDOW = milliseconds(100);
+
+/** Solutions remembered with which an I2 failed after its puzzle was right (RFC 7401 §8). */
+const MAX_BAD_SOLUTIONS = 1024;
+
+/** One of our identities, as the desk knows it. */
+export interface DeskIdentity {
+  readonly identity: PrivateHostIdentity;
+  readonly isAnonymous: boolean;
+}
+
+export interface DeskOptions {
+  /** The first is the default. */
+  readonly identities: readonly DeskIdentity[];
+  readonly policy: ExchangePolicy;
+  readonly settings: ControlSettings;
+  readonly random: Random;
+  readonly firstR1Generation: bigint;
+}
+
+/** What the desk asks of the engine. */
+export interface DeskContext {
+  /** Sends a HIP packet; its checksum is filled in there. */
+  transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void;
+  submitPoolJob(localHit: Uint8Array, job: BuildR1Job): void;
+  submitI2Job(pending: PendingI2, job: AcceptI2Job): void;
+  expectedIdentity(now: Instant, peerHit: Uint8Array): PublicHostIdentity | undefined;
+  allocateSpi(): number | undefined;
+  /** An I2 was right in everything; both SAs are to be installed and R2 sent. */
+  accepted(now: Instant, pending: PendingI2, result: AcceptI2Result): void;
+  drop(now: Instant, reason: DropReason, detail: string): void;
+}
+
+/** An I2 in public-key work. */
+export interface PendingI2 {
+  readonly localHit: Uint8Array;
+  readonly peerHit: Uint8Array;
+  readonly i2: Uint8Array;
+  readonly addresses: AddressPair;
+  readonly receivedAt: Instant;
+  readonly inboundSpi: number;
+  readonly entry: R1Entry;
+  /** #I and #J, under which a failure is remembered. */
+  readonly solutionKey: string;
+}
+
+export class ResponderDesk {
+  readonly #options: DeskOptions;
+  readonly #context: DeskContext;
+  readonly #pools = new Map<string, R1Pool>();
+  readonly #pending = new Map<string, PendingI2>();
+  readonly #badSolutions = new Set<string>();
+  readonly #r1Limit: RateLimit;
+  readonly #recentI1: RecentlySeen;
+  /** The next PUZZLE Opaque, so that no Initiator gets one #I twice (RFC 7401 §4.1.2). */
+  #opaque: number;
+
+  constructor(options: DeskOptions, context: DeskContext) {
+    const { identities, policy, settings, random, firstR1Generation } = options;
+    this.#options = options;
+    this.#context = context;
+    this.#r1Limit = new RateLimit(random, R1_PER_SECOND, seconds(1));
+    this.#recentI1 = new RecentlySeen(random, IDENTICAL_I1_WINDOW);
+    this.#opaque = randomUint32(random) & 0xffff;
+    for (const { identity, isAnonymous } of identities) {
+      const pool = new R1Pool({
+        identity,
+        isAnonymous,
+        policy,
+        settings,
+        random,
+        firstGeneration: firstR1Generation,
+      });
+      this.#pools.set(toHex(identity.hit), pool);
+    }
+  }
+
+  /** Queues the jobs that fill the pools. */
+  start(): void {
+    for (const { identity } of this.#options.identities) {
+      const jobs = this.#pools.get(toHex(identity.hit))!.missing();
+      for (const job of jobs) this.#context.submitPoolJob(identity.hit, job);
+    }
+  }
+
+  /** Whether every pool has an R1 for every group. */
+  get isReady(): boolean {
+    return [...this.#pools.values()].every((pool) => pool.isReady);
+  }
+
+  /** I2 packets in public-key work. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** RFC 7401 §6.7; the tie-break of step 3 is the caller's. Creates no state. */
+  handleI1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    const { groupIds } = packet.require(DH_GROUP_LIST);
+    const local = isAllZero(packet.receiverHit)
+      ? this.#identityForOpportunistic(packet.senderHit)
+      : this.#identityOf(packet.receiverHit);
+    if (local === undefined) return "hip-not-for-us";
+    if (this.#recentI1.seen(now, concatBytes(addresses.peer, packet.bytes))) {
+      return "hip-rate-limited";
+    }
+    if (!this.#r1Limit.allow(now, addresses.peer)) return "hip-rate-limited";
+    const { hit } = local.identity;
+    const entry = this.#pools.get(toHex(hit))!.offer(groupIds);
+    if (entry === undefined) return "hip-busy";
+    this.#opaque = (this.#opaque + 1) & 0xffff;
+    const opaque = new Uint8Array([this.#opaque >> 8, this.#opaque & 0xff]);
+    const subject = puzzleSubject(packet.senderHit, hit, addresses, opaque);
+    const randomI = puzzleRandomI(rhashOfSuite(hitSuiteId(hit)), entry.secret, subject);
+    const r1 = fillR1(entry.template, packet.senderHit, opaque, randomI);
+    this.#context.transmit(now, addresses, r1);
+    return undefined;
+  }
+
+  /** RFC 7401 §6.9 steps 1 to 9; what costs more is a job. */
+  handleI2(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    // (2) one of our HITs, (3) a suite we can verify.
+    const local = this.#identityOf(packet.receiverHit);
+    if (local === undefined) return "hip-not-for-us";
+    const peerHit = packet.senderHit;
+    if (!this.#options.policy.hitSuites.includes(hitSuiteId(peerHit))) {
+      return "hip-unsupported-suite";
+    }
+    // (7) the counter names the R1 that is answered: ours always carry one.
+    const pool = this.#pools.get(toHex(local.identity.hit))!;
+    const counter = packet.first(R1_COUNTER);
+    const entry = counter === undefined ? undefined : pool.find(counter.generation);
+    if (entry === undefined) return "hip-old-generation";
+    // (8) the puzzle is ours and solved.
+    const solution = packet.require(SOLUTION);
+    const solutionKey = toHex(solution.randomI) + toHex(solution.solutionJ);
+    if (this.#badSolutions.has(solutionKey)) return "hip-known-bad-solution";
+    const refusal = checkSolution(
+      rhashOfSuite(hitSuiteId(local.identity.hit)),
+      entry.secret,
+      puzzleSubject(peerHit, local.identity.hit, addresses, solution.opaque),
+      entry.difficultyK,
+      solution,
+    );
+    if (refusal !== undefined) return refusal;
+    // (9) and (10) what it chose is what we offered, before any arithmetic.
+    const unfit = checkI2Form(packet, entry.template, this.#options.policy);
+    if (unfit !== undefined) return unfit.reason;
+    const key = pairKey(local.identity.hit, peerHit);
+    if (this.#pending.has(key) || this.#pending.size >= this.#options.settings.maxPendingI2) {
+      return "hip-busy";
+    }
+    const inboundSpi = this.#context.allocateSpi();
+    if (inboundSpi === undefined) return "hip-busy";
+    const pending: PendingI2 = {
+      localHit: local.identity.hit,
+      peerHit,
+      i2: packet.bytes,
+      addresses,
+      receivedAt: now,
+      inboundSpi,
+      entry,
+      solutionKey,
+    };
+    this.#pending.set(key, pending);
+    this.#context.submitI2Job(pending, {
+      kind: "accept-i2",
+      seed: this.#seed(),
+      identity: local.identity,
+      i2: packet.bytes,
+      r1Template: entry.template,
+      dhPrivateKey: entry.dhPrivateKey,
+      policy: this.#options.policy,
+      inboundSpi: pending.inboundSpi,
+      expectedIdentity: this.#context.expectedIdentity(now, peerHit),
+    });
+    return undefined;
+  }
+
+  /** Whether this very I2 is being worked on: its retransmission needs no second look. */
+  isPending(localHit: Uint8Array, packet: HipPacket): boolean {
+    const pending = this.#pending.get(pairKey(localHit, packet.senderHit));
+    return pending !== undefined && bytesEqual(pending.i2, packet.bytes);
+  }
+
+  handleI2Done(now: Instant, pending: PendingI2, result: JobResult): void {
+    this.#pending.delete(pairKey(pending.localHit, pending.peerHit));
+    if (result.kind === "accept-i2") {
+      this.#replaceUsed(now, pending);
+      this.#context.accepted(now, pending, result);
+    } else if (result.kind === "failed") {
+      // A worker that was lost says nothing of the packet.
+      if (result.reason !== "hip-job-failed" && result.reason !== "hip-busy") {
+        this.#rememberBad(pending.solutionKey);
+      }
+      this.#context.drop(now, result.reason, `I2: ${result.detail}`);
+    }
+  }
+
+  handlePoolJobDone(now: Instant, localHit: Uint8Array, job: BuildR1Job, result: JobResult): void {
+    const pool = this.#pools.get(toHex(localHit))!;
+    if (result.kind === "build-r1") {
+      pool.handleBuilt(now, job, result);
+      return;
+    }
+    pool.handleLost(job);
+    const reason = result.kind === "failed" ? result.reason : "hip-job-failed";
+    this.#context.drop(now, reason, `R1 for group ${job.dhGroup} could not be prepared`);
+  }
+
+  /** Renews what is old and fills what is missing. */
+  handleTimeout(now: Instant): void {
+    for (const { identity } of this.#options.identities) {
+      const pool = this.#pools.get(toHex(identity.hit))!;
+      for (const job of [...pool.handleTimeout(now), ...pool.missing()]) {
+        this.#context.submitPoolJob(identity.hit, job);
+      }
+    }
+  }
+
+  /** When `handleTimeout` has work. */
+  nextTimeout(): Instant | undefined {
+    let next: Instant | undefined;
+    for (const pool of this.#pools.values()) {
+      const at = pool.nextTimeout();
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    }
+    return next;
+  }
+
+  #replaceUsed(now: Instant, pending: PendingI2): void {
+    const pool = this.#pools.get(toHex(pending.localHit))!;
+    const job = pool.noteUsed(now, pending.entry);
+    if (job !== undefined) this.#context.submitPoolJob(pending.localHit, job);
+  }
+
+  #rememberBad(solutionKey: string): void {
+    if (this.#badSolutions.size >= MAX_BAD_SOLUTIONS) {
+      const [oldest] = this.#badSolutions;
+      if (oldest !== undefined) this.#badSolutions.delete(oldest);
+    }
+    this.#badSolutions.add(solutionKey);
+  }
+
+  #identityOf(hit: Uint8Array): DeskIdentity | undefined {
+    return this.#options.identities.find(({ identity }) => bytesEqual(identity.hit, hit));
+  }
+
+  /**
+   * A HIT of ours from the suite of the Initiator's, else of the REQUIRED suite 1, else the
+   * default (RFC 7401 §6.7 step 5). Anonymous identities do not answer.
+   */
+  #identityForOpportunistic(peerHit: Uint8Array): DeskIdentity | undefined {
+    if (!isHit(peerHit)) return undefined;
+    const named = this.#options.identities.filter(({ isAnonymous }) => !isAnonymous);
+    const ofSuite = (suite: number) =>
+      named.find(({ identity }) => hitSuiteId(identity.hit) === suite);
+    return ofSuite(hitSuiteId(peerHit)) ?? ofSuite(1) ?? named[0];
+  }
+
+  #seed(): Uint8Array {
+    const seed = new Uint8Array(32);
+    this.#options.random.fill(seed);
+    return seed;
+  }
+}
+
+/** To whom we pose a puzzle: the peer is the Initiator. */
+function puzzleSubject(
+  initiatorHit: Uint8Array,
+  responderHit: Uint8Array,
+  addresses: AddressPair,
+  opaque: Uint8Array,
+): PuzzleSubject {
+  return {
+    initiatorHit,
+    responderHit,
+    initiatorAddress: addresses.peer,
+    responderAddress: addresses.local,
+    opaque,
+  };
+}
