@@ -1,0 +1,106 @@
+/**
+ * What the host should look like while HIP runs: the TUN device up with its MTU, the local HITs on
+ * it, the route for all HITs through it, an address label that keeps HITs among themselves
+ * (RFC 6724 §5 rule 6), and rules that keep HITs off every other interface. The empty plan is the
+ * host without us.
+ */
+
+import { ADDRESS_FLAG, type AddressLabel, type InterfaceAddress } from "../wire/netlink/address.ts";
+import { type Route, ROUTE_PROTOCOL, ROUTE_TYPE, TABLE } from "../wire/netlink/route.ts";
+import { type Rule, RULE_ACTION } from "../wire/netlink/rule.ts";
+
+/** 2001:20::/28, the ORCHIDv2 prefix (RFC 7343 §2). */
+export const HIT_PREFIX: Uint8Array = Uint8Array.of(
+  ...[0x20, 0x01, 0x00, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+);
+export const HIT_PREFIX_LENGTH = 28;
+
+/** Our label; the kernel's own table ends far below. */
+export const HIT_LABEL = 139;
+
+/** Our mark on rules, so that those of a process that was killed are found again. */
+export const RULE_OWNER = 139;
+
+/** Places of our rules: behind the local table (0), before the main one (32766). */
+const RULE_PRIORITY = { TO_HITS: 5201, FROM_HITS: 5202 } as const;
+
+const ROUTE_METRIC = 1024;
+
+/** The state of our device. */
+export interface PlannedLink {
+  readonly index: number;
+  readonly isUp: boolean;
+  /** Octets; at least 1280, the least that IPv6 takes. */
+  readonly mtu: number;
+}
+
+/** A state of the host, as far as it concerns us; wanted or installed. */
+export interface HostState {
+  readonly link: PlannedLink | undefined;
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+  readonly labels: readonly AddressLabel[];
+  readonly rules: readonly Rule[];
+}
+
+/** Nothing of ours. */
+export const EMPTY_PLAN: HostState = {
+  link: undefined,
+  addresses: [],
+  routes: [],
+  labels: [],
+  rules: [],
+};
+
+/** What the plan depends on. */
+export interface HostWish {
+  readonly interfaceIndex: number;
+  /** MTU of the device, octets. */
+  readonly innerMtu: number;
+  /** Local HITs; the first one is the source of packets whose application named none. */
+  readonly hits: readonly Uint8Array[];
+}
+
+/** The state that serves `wish`. */
+export function hostPlan(wish: HostWish): HostState {
+  const prefix = { address: HIT_PREFIX, length: HIT_PREFIX_LENGTH };
+  return {
+    link: { index: wish.interfaceIndex, isUp: true, mtu: wish.innerMtu },
+    addresses: wish.hits.map((address) => ({
+      interfaceIndex: wish.interfaceIndex,
+      address,
+      prefixLength: 128,
+      // Nobody else can have a HIT of ours, and the address must be usable at once.
+      flags: ADDRESS_FLAG.NO_DAD | ADDRESS_FLAG.PERMANENT,
+    })),
+    routes: [{
+      destination: HIT_PREFIX,
+      prefixLength: HIT_PREFIX_LENGTH,
+      interfaceIndex: wish.interfaceIndex,
+      table: TABLE.MAIN,
+      type: ROUTE_TYPE.UNICAST,
+      protocol: ROUTE_PROTOCOL.STATIC,
+      metric: ROUTE_METRIC,
+      preferredSource: wish.hits[0],
+    }],
+    labels: [{ prefix: HIT_PREFIX, prefixLength: HIT_PREFIX_LENGTH, label: HIT_LABEL }],
+    rules: [
+      {
+        priority: RULE_PRIORITY.TO_HITS,
+        source: undefined,
+        destination: prefix,
+        action: RULE_ACTION.TO_TABLE,
+        table: TABLE.MAIN,
+        protocol: RULE_OWNER,
+      },
+      {
+        priority: RULE_PRIORITY.FROM_HITS,
+        source: prefix,
+        destination: undefined,
+        action: RULE_ACTION.PROHIBIT,
+        table: 0,
+        protocol: RULE_OWNER,
+      },
+    ],
+  };
+}
