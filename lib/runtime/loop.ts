@@ -11,8 +11,9 @@ import { DropCounters } from "../base/drop_reason.ts";
 import type { Logger } from "../base/logger.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { type Duration, elapsed, type Instant, milliseconds } from "../base/time.ts";
-import type { EngineEvent, JobRequest, LocalLocator, OutgoingPacket } from "../engine/effects.ts";
+import type { EngineEvent, JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
+import type { LocalLocator } from "../host/local_locators.ts";
 import { isIpv4 } from "../wire/ip_address.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import type { LocatorMonitor } from "./locator_monitor.ts";
@@ -61,6 +62,8 @@ export class Loop {
   readonly drops: DropCounters = new DropCounters();
   /** How often the loop slept, for tests of idleness. */
   wakeUps = 0;
+  /** Packets over which the engine threw: each is a defect. */
+  faults = 0;
 
   readonly #options: LoopOptions;
   readonly #buffer: PacketBuffer = new BufferPool().take();
@@ -152,8 +155,14 @@ export class Loop {
       count++;
       if (buffer.length === 0) {
         this.drops.count("datagram-malformed");
-      } else if (engine.handleDatagram(now, buffer) === "deliver") {
-        if (!tun.write(buffer)) this.drops.count("send-failed");
+        continue;
+      }
+      try {
+        if (engine.handleDatagram(now, buffer) === "deliver" && !tun.write(buffer)) {
+          this.drops.count("send-failed");
+        }
+      } catch (error) {
+        this.#reportFault(error);
       }
     }
     // What was released now must leave before packets that are read later.
@@ -167,10 +176,14 @@ export class Loop {
     let count = 0;
     while (count < BUDGET && tun.readInto(buffer)) {
       count++;
-      if (engine.handleTunPacket(now, buffer) === "transmit") {
-        const { protocol, peerAddress } = buffer.path;
-        const socket = this.#socketFor(protocol, peerAddress);
-        if (socket?.send(buffer) !== "sent") this.drops.count("send-failed");
+      try {
+        if (engine.handleTunPacket(now, buffer) === "transmit") {
+          const { protocol, peerAddress } = buffer.path;
+          const socket = this.#socketFor(protocol, peerAddress);
+          if (socket?.send(buffer) !== "sent") this.drops.count("send-failed");
+        }
+      } catch (error) {
+        this.#reportFault(error);
       }
     }
     if (count > 0) this.#carryOut();
@@ -208,6 +221,16 @@ export class Loop {
       "debug",
       `Cannot send a packet of protocol ${packet.protocol}: ${result ?? "no socket for it"}`,
     );
+  }
+
+  /**
+   * The engine does not throw for anything that is in a packet. If it does, the mistake is ours,
+   * and one packet must not end the service for all others.
+   */
+  #reportFault(error: unknown): void {
+    this.faults++;
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    this.#options.logger.log("error", `A packet met a defect of the program: ${text}`);
   }
 
   #socketFor(protocol: number, destination: Uint8Array): IpSocket | undefined {

@@ -9,8 +9,9 @@
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Instant } from "../base/time.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
-import type { JobRequest, LocalLocator, OutgoingPacket } from "../engine/effects.ts";
+import type { JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
+import type { LocalLocator } from "../host/local_locators.ts";
 
 /** Something that `Readiness` can wait for: it becomes readable. */
 export interface Pollable {
