@@ -302,6 +302,8 @@ class CcmTransform implements Transform {
     const cipher = createCipheriv("aes-128-ctr", this.#key.subarray(0, 16), firstCounter);
     const sealedMac = cipher.update(mac);
     parts.text.set(cipher.update(parts.text));
+    // Nothing comes out of it, but without it the runtime keeps the cipher for ever.
+    cipher.final();
     return sealedMac;
   }
 
