@@ -51,7 +51,8 @@ export function mayAnswerWithIcmpv6Error(packet: Uint8Array): boolean {
   if (isMulticast(ipv6Destination(packet))) return false;
   if (ipv6NextHeader(packet) !== NEXT_HEADER.icmpv6) return true;
   const type = packet[IPV6_HEADER_LENGTH];
-  return type !== undefined && type >= 128;
+  // Redirect (137) is informational by number, but counts as an error here (§2.4 (e.2)).
+  return type !== undefined && type >= 128 && type !== 137;
 }
 
 /**
