@@ -3,7 +3,9 @@
  *
  * The hash is that of the signer's HIT Suite, MGF1 uses the same, and we put in as many octets of
  * salt as the hash has. A signature with any other salt length that its length permits verifies.
- * The salt comes from the caller's generator, which the runtime's own signing does not allow.
+ * The arithmetic is here because the runtime's synchronous signing (`node:crypto` in Deno 2.5)
+ * takes the PSS option and then signs and verifies PKCS#1 v1.5. It also lets the salt come from the
+ * caller's generator.
  */
 
 import { bytesEqual, concatBytes } from "../base/bytes.ts";
