@@ -6,17 +6,7 @@
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Duration, Instant } from "../base/time.ts";
 import type { Job } from "../hip/jobs.ts";
-
-/** One address of this host, as the kernel reports it. */
-export interface LocalLocator {
-  /** 16 octets, IPv4 as mapped. Never a HIT, loopback or multicast address. */
-  readonly address: Uint8Array;
-  readonly interfaceIndex: number;
-  /** On-link prefix, 0 to 128 bits (IPv4: 96 added). */
-  readonly prefixLength: number;
-  /** Whether its interface carries the default route of its family. */
-  readonly isDefault: boolean;
-}
+import type { LocalLocator } from "../host/local_locators.ts";
 
 /** A packet for the outside, without its IP header. */
 export interface OutgoingPacket {

@@ -34,7 +34,7 @@ import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants
 import type { AcceptI2Result, ExchangePolicy, JobResult } from "../hip/jobs.ts";
 import { type PendingI2, ResponderDesk } from "../hip/responder_desk.ts";
 import { TimerTable } from "../hip/timers.ts";
-import { chooseSource } from "../host/local_locators.ts";
+import { chooseSource, type LocalLocator } from "../host/local_locators.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { notifyTypeName, PACKET } from "../wire/hip/code_points.ts";
 import { HIP_PROTOCOL, type HipPacket, parseHipPacket, setChecksum } from "../wire/hip/packet.ts";
@@ -45,7 +45,6 @@ import type {
   EngineEvent,
   EngineStatus,
   JobRequest,
-  LocalLocator,
   OutgoingPacket,
 } from "./effects.ts";
 import { EventLog } from "./event_log.ts";

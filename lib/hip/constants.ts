@@ -37,7 +37,7 @@ export interface ControlSettings {
   readonly i2TimeoutMax: Duration;
   /** I2_RETRIES_MAX: transmissions of I2 in all. */
   readonly i2RetriesMax: number;
-  /** Exchange Complete: how long R2-SENT waits for a first packet (RFC 7401 §4.4.1). */
+  /** Exchange Complete: how long R2-SENT waits for a first packet (§4.4.1); below stagedLifetime. */
   readonly exchangeCompleteTimeout: Duration;
   /** UAL: an association without traffic is closed after this (RFC 7401 §4.4.1). */
   readonly unusedAssociationLifetime: Duration;
@@ -71,7 +71,7 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   i2Timeout: seconds(1),
   i2TimeoutMax: seconds(4),
   i2RetriesMax: 5,
-  exchangeCompleteTimeout: seconds(5),
+  exchangeCompleteTimeout: seconds(4),
   unusedAssociationLifetime: seconds(15 * 60),
   closeTimeout: seconds(1),
   closeTimeoutMax: seconds(30),
