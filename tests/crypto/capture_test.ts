@@ -164,7 +164,7 @@ for (const name of CAPTURES) {
       const pseudo = nextHeader === 1
         ? 0
         : pseudoHeaderSum(initiatorHit, responderHit, nextHeader, payload.length);
-      equal(finishSum(sumBytes(payload, 0, payload.length, pseudo)), 0, `header ${nextHeader}: ${toHex(payload)}`);
+      equal(finishSum(sumBytes(payload, 0, payload.length, pseudo)), 0, `header ${nextHeader}`);
     }
     equal(senders.size, 2);
   });
