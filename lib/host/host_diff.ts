@@ -108,10 +108,10 @@ function addressText(address: InterfaceAddress): string {
 }
 
 function routeText(route: Route): string {
-  return `${
-    formatIpAddress(route.destination)
-  }/${route.prefixLength} dev ${route.interfaceIndex} ` +
-    `table ${route.table} metric ${route.metric}`;
+  const { destination, prefixLength, interfaceIndex, table, metric, preferredSource } = route;
+  const source = preferredSource ? ` src ${formatIpAddress(preferredSource)}` : "";
+  return `${formatIpAddress(destination)}/${prefixLength} dev ${interfaceIndex} ` +
+    `table ${table} metric ${metric}${source}`;
 }
 
 function labelText(label: AddressLabel): string {

@@ -57,7 +57,7 @@ export interface HostWish {
   readonly interfaceIndex: number;
   /** MTU of the device, octets. */
   readonly innerMtu: number;
-  /** Local HITs; the first one is the source of packets whose application named none. */
+  /** Local HITs; the first is the source of packets whose application chose none. */
   readonly hits: readonly Uint8Array[];
 }
 

@@ -1,0 +1,202 @@
+/** Every port of the runtime in memory: what goes in is a list, what comes out is a list. */
+
+import type { PacketBuffer } from "../../lib/base/packet_buffer.ts";
+import { type Instant, instant } from "../../lib/base/time.ts";
+import type { JobRequest, OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { Job, JobResult } from "../../lib/hip/jobs.ts";
+import type { LocalLocator } from "../../lib/host/local_locators.ts";
+import type {
+  Clock,
+  IpFamily,
+  IpSocket,
+  JobDone,
+  JobRunner,
+  Readiness,
+  SendResult,
+  TunDevice,
+} from "../../lib/runtime/ports.ts";
+
+let lastDescriptor = 1000;
+
+/** A clock that goes when told. */
+export class FakeClock implements Clock {
+  #now = 0;
+
+  now(): Instant {
+    return instant(this.#now);
+  }
+
+  advance(ms: number): void {
+    this.#now += ms;
+  }
+}
+
+/** Applications put packets into `fromApplications` and find those for them in `written`. */
+export class FakeTunDevice implements TunDevice {
+  readonly descriptor = ++lastDescriptor;
+  readonly interfaceIndex: number;
+  readonly fromApplications: Uint8Array[] = [];
+  readonly written: Uint8Array[] = [];
+  /** What `write` answers. */
+  takesPackets = true;
+  isClosed = false;
+
+  constructor(readonly name: string = "hip0", interfaceIndex: number = 7) {
+    this.interfaceIndex = interfaceIndex;
+  }
+
+  readInto(buffer: PacketBuffer): boolean {
+    if (this.isClosed) throw new Error(`${this.name} is gone`);
+    const packet = this.fromApplications.shift();
+    if (packet === undefined) return false;
+    buffer.load(packet.subarray(0, buffer.capacity));
+    return true;
+  }
+
+  write(buffer: PacketBuffer): boolean {
+    return this.writeBytes(buffer.contents());
+  }
+
+  writeBytes(packet: Uint8Array): boolean {
+    if (this.takesPackets) this.written.push(packet.slice());
+    return this.takesPackets;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+/** A packet as it is on the wire, its IP header aside. */
+export type WirePacket = Omit<OutgoingPacket, "protocol">;
+
+/** Peers put packets into `fromPeers`; what was sent is in `sent`. */
+export class FakeIpSocket implements IpSocket {
+  readonly descriptor = ++lastDescriptor;
+  /** `source` is the peer, `destination` is us. */
+  readonly fromPeers: WirePacket[] = [];
+  readonly sent: OutgoingPacket[] = [];
+  locators: readonly LocalLocator[] = [];
+  /** What the next sends answer. */
+  result: SendResult = "sent";
+  isClosed = false;
+
+  constructor(readonly protocol: number, readonly family: IpFamily) {}
+
+  receiveInto(buffer: PacketBuffer): boolean {
+    const packet = this.fromPeers.shift();
+    if (packet === undefined) return false;
+    buffer.load(packet.bytes);
+    buffer.path.protocol = this.protocol;
+    buffer.path.localAddress.set(packet.destination);
+    buffer.path.peerAddress.set(packet.source);
+    buffer.path.trafficClass = packet.trafficClass;
+    buffer.path.hopLimit = packet.hopLimit;
+    return true;
+  }
+
+  send(buffer: PacketBuffer): SendResult {
+    return this.sendPacket({
+      protocol: this.protocol,
+      source: buffer.path.localAddress,
+      destination: buffer.path.peerAddress,
+      bytes: buffer.bytes.subarray(buffer.start, buffer.end),
+      trafficClass: buffer.path.trafficClass,
+      hopLimit: buffer.path.hopLimit,
+    });
+  }
+
+  sendPacket(packet: OutgoingPacket): SendResult {
+    if (this.result === "sent") {
+      this.sent.push({
+        ...packet,
+        source: packet.source.slice(),
+        destination: packet.destination.slice(),
+        bytes: packet.bytes.slice(),
+      });
+    }
+    return this.result;
+  }
+
+  setLocators(locators: readonly LocalLocator[]): void {
+    this.locators = locators;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+/** Sleeps until `wake`; `waits` has the timeout of each `wait`. */
+export class FakeReadiness implements Readiness {
+  readonly waits: (number | undefined)[] = [];
+  /** Called when somebody goes to sleep, with the timeout; it may wake. */
+  onWait: (timeoutMs: number | undefined) => void = () => {};
+  #isWoken = false;
+  #resolve: (() => void) | undefined;
+
+  get isAsleep(): boolean {
+    return this.#resolve !== undefined;
+  }
+
+  async wait(timeoutMs: number | undefined): Promise<void> {
+    this.waits.push(timeoutMs);
+    this.onWait(timeoutMs);
+    // Zero is a rest: everybody else's turn, then on.
+    if (!this.#isWoken && timeoutMs !== 0) {
+      await new Promise<void>((resolve) => this.#resolve = resolve);
+    }
+    this.#isWoken = false;
+    this.#resolve = undefined;
+    await Promise.resolve();
+  }
+
+  wake(): void {
+    this.#isWoken = true;
+    this.#resolve?.();
+  }
+
+  close(): Promise<void> {
+    this.wake();
+    return Promise.resolve();
+  }
+}
+
+/** Computes jobs in place, when `finishAll` is called. */
+export class FakeJobRunner implements JobRunner {
+  readonly ready: Promise<void> = Promise.resolve();
+  readonly submitted: JobRequest[] = [];
+  readonly #done: JobDone[] = [];
+  #listener: () => void = () => {};
+
+  /** @param run Gives the result of a job. */
+  constructor(readonly run: (job: Job) => JobResult) {}
+
+  get pending(): number {
+    return this.submitted.length + this.#done.length;
+  }
+
+  submit(request: JobRequest): void {
+    this.submitted.push(request);
+  }
+
+  /** Finishes everything submitted and tells the listener. */
+  finishAll(): void {
+    for (const { id, job } of this.submitted.splice(0)) {
+      this.#done.push({ id, result: this.run(job) });
+    }
+    this.#listener();
+  }
+
+  poll(): JobDone | undefined {
+    return this.#done.shift();
+  }
+
+  onDone(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  close(): void {
+    this.submitted.length = 0;
+  }
+}
