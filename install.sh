@@ -127,10 +127,12 @@ fetch() {
   fi
 }
 
-# npm_pack PACKAGE FOLDER: unpacks the package into FOLDER. npm checks the registry's sum.
+# npm_pack PACKAGE FOLDER: unpacks the package into FOLDER. npm checks the registry's sum. Left to itself
+# it would try for minutes where there is no network.
 npm_pack() {
   mkdir -p "$2"
-  (cd "$2" && npm pack --silent "$1" >npm.out 2>npm.log && tar -xzf ./*.tgz && rm -f ./*.tgz) ||
+  (cd "$2" && npm pack --silent --prefer-offline --fetch-retries=1 \
+    --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=3000 "$1" >npm.out 2>npm.log && tar -xzf ./*.tgz && rm -f ./*.tgz) ||
     { show_tail "$2/npm.log"; return 1; }
 }
 
