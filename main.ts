@@ -1,6 +1,13 @@
-import { p256 } from "@noble/curves/nist.js";
-import { Command } from "commander";
-import fc from "fast-check";
-import dp from "dns-packet";
-import { cshake128, kmac128 } from "@noble/hashes/sha3-addons.js";
-console.log(p256.Point.BASE.toHex().length, new Command().name, fc.__version, typeof dp.encode, typeof cshake128, typeof kmac128);
+/**
+ * The program: hands arguments, environment and the operating system to the command line. Only
+ * this file imports `ffi/`.
+ */
+
+import { openLibcrypto } from "./ffi/libcrypto.ts";
+import { linuxPlatform } from "./ffi/linux_platform.ts";
+import { runCli } from "./lib/cli/run.ts";
+
+if (import.meta.main) {
+  const platform = linuxPlatform(openLibcrypto);
+  Deno.exit(await runCli(Deno.args, platform, Deno.env.toObject()));
+}

@@ -1,0 +1,83 @@
+/** `hip down`: closes all associations, restores the host and ends the agent; repairs after crashes. */
+
+import type { Command } from "commander";
+import { UserError } from "../base/errors.ts";
+import { ApiClient, NotUpError } from "../runtime/api_client.ts";
+import { removeIfThere } from "../runtime/atomic_file.ts";
+import { runningProcess } from "../runtime/daemon.ts";
+import { repairHost } from "../runtime/repair.ts";
+import type { StatePaths } from "../runtime/state_paths.ts";
+import { type CliContext, example, pathsOf } from "./context.ts";
+
+/** How long an agent may take to end, in milliseconds: 2 s for CLOSE_ACKs, then the host. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/** Between two looks at a process that is ending, in milliseconds. */
+const POLL_MS = 20;
+
+export function registerDown(program: Command, context: CliContext): void {
+  program.command("down")
+    .description("stop: close all associations and restore what up changed")
+    .addHelpText("after", example("sudo hip down"))
+    .action(async (_options: unknown, command: Command) => {
+      const paths = pathsOf(command, context);
+      context.output.print(await takeDown(paths));
+    });
+}
+
+/** Ends the agent, however it is found; the sentence to print. */
+async function takeDown(paths: StatePaths): Promise<string> {
+  const pid = runningProcess(paths.processIdFile);
+  try {
+    const client = await ApiClient.connect(paths.socketFile);
+    try {
+      await client.call("down");
+      // It hangs up when everything is restored.
+      await within(STOP_TIMEOUT_MS, client.closed());
+    } finally {
+      client.close();
+    }
+    if (pid !== undefined) await untilGone(pid);
+    return "hip is down.";
+  } catch (error) {
+    if (!(error instanceof NotUpError)) throw error;
+  }
+  if (pid !== undefined) {
+    // It runs but does not answer: starting, or stuck.
+    Deno.kill(pid, "SIGTERM");
+    await untilGone(pid);
+    return "hip is down.";
+  }
+  const repaired = repairHost(paths);
+  removeIfThere(paths.processIdFile);
+  return repaired.length > 0
+    ? "hip was not up; the resolver settings it had left behind are restored."
+    : "hip is not up.";
+}
+
+async function untilGone(pid: number): Promise<void> {
+  const deadline = performance.now() + STOP_TIMEOUT_MS;
+  while (exists(pid)) {
+    if (performance.now() > deadline) {
+      throw new UserError(`the agent (pid ${pid}) does not end. Stop it with: sudo kill -9 ${pid}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+function exists(pid: number): boolean {
+  try {
+    const state = /^State:\s*(\w)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
+    // A zombie has ended; only its parent has not looked yet.
+    return state !== "Z";
+  } catch {
+    return false;
+  }
+}
+
+async function within(timeoutMs: number, promise: Promise<void>): Promise<void> {
+  let timer: number | undefined;
+  const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}

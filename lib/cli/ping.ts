@@ -1,0 +1,99 @@
+/** `hip ping`: builds the association if needed and measures round trips through it. */
+
+import type { Command } from "commander";
+import { UserError } from "../base/errors.ts";
+import { ApiClient } from "../runtime/api_client.ts";
+import type { AssociationReport } from "../runtime/api_protocol.ts";
+import { type CliContext, example, pathsOf } from "./context.ts";
+import { formatSpan } from "./format.ts";
+import { printJson } from "./output.ts";
+
+/** Between two requests, in milliseconds. */
+const INTERVAL_MS = 500;
+
+/** How long one reply may take, in milliseconds. */
+const REPLY_MS = 2000;
+
+type Connected = AssociationReport & { readonly waitedMs: number };
+
+export function registerPing(program: Command, context: CliContext): void {
+  program.command("ping")
+    .description("measure the way to a peer, through HIP")
+    .argument("<peer>", "name or HIT")
+    .option("-c, --count <n>", "requests to send, 1 to 1000000", "3")
+    .option("--json", "print JSON")
+    .addHelpText("after", example("sudo hip ping www.example.org -c 1"))
+    .action(async (peer: string, options: { count: string; json?: true }, command: Command) => {
+      const requests = Number(options.count);
+      if (!(Number.isInteger(requests) && requests >= 1 && requests <= 1_000_000)) {
+        throw new UserError(`--count must be 1 to 1000000, not "${options.count}".`);
+      }
+      const client = await ApiClient.connect(pathsOf(command, context).socketFile);
+      try {
+        await ping(client, peer, requests, options.json ?? false, context);
+      } finally {
+        client.close();
+      }
+    });
+}
+
+async function ping(
+  client: ApiClient,
+  peer: string,
+  requests: number,
+  isJson: boolean,
+  { output }: CliContext,
+): Promise<void> {
+  const association = await client.call<Connected>("connect", { peer });
+  if (!isJson) { for (const line of connectionLines(peer, association)) output.print(line); }
+  const times: number[] = [];
+  for (let sequence = 1; sequence <= requests; sequence++) {
+    if (sequence > 1) await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+    const { rttMs } = await client.call<{ rttMs: number | null }>("ping", {
+      peer: association.peerHit,
+      sequence,
+      timeoutMs: REPLY_MS,
+    });
+    if (rttMs !== null) times.push(rttMs);
+    if (!isJson) {
+      const result = rttMs === null ? `none within ${formatSpan(REPLY_MS)}` : formatSpan(rttMs);
+      output.print(`reply ${sequence}: ${result}`);
+    }
+  }
+  if (isJson) {
+    printJson(output, { association, sent: requests, received: times.length, rttMs: times });
+  } else {
+    output.print(summary(requests, times));
+  }
+  if (times.length === 0) {
+    throw new UserError(
+      `${peer} has an association but does not answer echo requests. ` +
+        "Look for a packet filter on the peer.",
+    );
+  }
+}
+
+/** The lines before the first reply. */
+export function connectionLines(peer: string, association: Connected): string[] {
+  const lines = peer === association.peerHit ? [] : [`${peer} is ${association.peerHit}`];
+  const { baseExchangeMs, puzzleMs, localAddress, peerAddress, establishedForMs } = association;
+  if (baseExchangeMs !== null) {
+    const puzzle = puzzleMs === null ? "" : `, of which puzzle ${formatSpan(puzzleMs)}`;
+    const age = establishedForMs !== null && establishedForMs > association.waitedMs
+      ? `, ${formatSpan(establishedForMs)} ago`
+      : "";
+    lines.push(`base exchange: ${formatSpan(baseExchangeMs)}${puzzle}${age}`);
+  }
+  const suite = association.espSuite === null ? "" : `, ${association.espSuite}`;
+  lines.push(`path: direct, ${localAddress ?? "?"} -> ${peerAddress ?? "?"}${suite}`);
+  return lines;
+}
+
+/** "3 sent, 3 received; least 0.6 ms, mean 0.7 ms, most 0.8 ms". */
+export function summary(sent: number, times: readonly number[]): string {
+  const head = `${sent} sent, ${times.length} received`;
+  if (times.length === 0) return head;
+  const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
+  return `${head}; least ${formatSpan(Math.min(...times))}, mean ${formatSpan(mean)}, ` +
+    `most ${formatSpan(Math.max(...times))}`;
+}

@@ -1,0 +1,77 @@
+/** `hip status`: identities, associations, DNS and warnings of the running agent. */
+
+import type { Command } from "commander";
+import { ApiClient } from "../runtime/api_client.ts";
+import type { AssociationReport, StatusReport } from "../runtime/api_protocol.ts";
+import { type CliContext, example, pathsOf } from "./context.ts";
+import { abbreviateHit, formatOctets, formatSpan } from "./format.ts";
+import { type Output, printJson } from "./output.ts";
+import { renderTable } from "./table.ts";
+
+/** Time between two pictures of `--watch`, in milliseconds. */
+const WATCH_MS = 1000;
+
+export function registerStatus(program: Command, context: CliContext): void {
+  program.command("status")
+    .description("show identities, associations, DNS and warnings")
+    .option("--json", "print JSON")
+    .option("--watch", "show it again every second, until Ctrl-C")
+    .addHelpText("after", example("sudo hip status", "sudo hip status --json | jq .associations"))
+    .action(async (options: { json?: true; watch?: true }, command: Command) => {
+      const { socketFile } = pathsOf(command, context);
+      const { output } = context;
+      for (;;) {
+        const report = await ApiClient.ask<StatusReport>(socketFile, "status");
+        if (options.watch && output.isTerminal && !options.json) output.print("\x1b[H\x1b[2J");
+        if (options.json) printJson(output, report);
+        else for (const line of statusLines(report, output.paint)) output.print(line);
+        if (!options.watch) return;
+        await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
+      }
+    });
+}
+
+/** The lines of `hip status`. Pure but for the painter. */
+export function statusLines(report: StatusReport, paint: Output["paint"]): string[] {
+  const lines: string[] = [];
+  for (const identity of report.identities) {
+    const mark = identity.isDefault && report.identities.length > 1 ? "  (default)" : "";
+    lines.push(`${paint("bold", identity.name)}  ${identity.hit}  ${identity.kind}${mark}`);
+  }
+  const state = report.isReady ? paint("green", "up") : paint("yellow", "starting");
+  lines.push(
+    `${state} ${formatSpan(report.upForMs)}   DNS ${dnsState(report)}   ` +
+      `data path: user space, ${report.espProvider}`,
+  );
+  if (report.locators.length > 0) lines.push(`addresses: ${report.locators.join(", ")}`);
+  for (const warning of report.warnings) lines.push(paint("yellow", `warning: ${warning}`));
+  lines.push("");
+  if (report.associations.length === 0) {
+    lines.push("No associations. Try: hip ping NAME");
+    return lines;
+  }
+  const [heading, ...rows] = renderTable([
+    ["PEER", "HIT", "STATE", "PATH", "IN / OUT", "SINCE"],
+    ...report.associations.map(associationCells),
+  ]);
+  return [...lines, paint("bold", heading ?? ""), ...rows];
+}
+
+function associationCells(association: AssociationReport): string[] {
+  const { octetsIn, octetsOut, establishedForMs, peerAddress, failure } = association;
+  const isUp = establishedForMs !== null;
+  const path = peerAddress === null ? "-" : `direct, ${peerAddress}`;
+  return [
+    association.name === "" ? "-" : association.name,
+    abbreviateHit(association.peerHit),
+    association.state,
+    failure === null || isUp ? path : `(${failure})`,
+    isUp ? `${formatOctets(octetsIn)} / ${formatOctets(octetsOut)}` : "",
+    isUp ? formatSpan(establishedForMs) : "",
+  ];
+}
+
+function dnsState({ dns }: StatusReport): string {
+  if (!dns.isServing) return "off";
+  return dns.isResolver ? `ok (${dns.listen})` : `on ${dns.listen}, not the system's resolver`;
+}

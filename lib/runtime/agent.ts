@@ -1,0 +1,425 @@
+/**
+ * The agent: everything that runs while `hip` is up, put together in the order of HLP-032. First
+ * what touches nothing (identity, R1 packets), then the packet paths, then the host, then names.
+ * Every step notes how it is taken back; a failure and the end of the agent take the same way out.
+ */
+
+import { UserError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { randomUint32 } from "../base/random.ts";
+import type { EspProvider } from "../crypto/esp_suite.ts";
+import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
+import type { EngineEvent } from "../engine/effects.ts";
+import { Engine } from "../engine/engine.ts";
+import { hostPlan } from "../host/host_plan.ts";
+import { describeAlgorithm, generateHostIdentity } from "../identity/host_identity.ts";
+import { formatHit } from "../identity/hit.ts";
+import { formatIpAddress } from "../wire/ip_address.ts";
+import type { ApiAgent } from "./api_handlers.ts";
+import { associationReport, type StatusReport } from "./api_protocol.ts";
+import { ApiServer } from "./api_server.ts";
+import { systemProblem } from "./atomic_file.ts";
+import { type Config, identityName } from "./config.ts";
+import { removeProcessId, writeProcessId } from "./daemon.ts";
+import { EchoClient } from "./echo.ts";
+import { EchoTun } from "./echo_tun.ts";
+import { HostConfigurator } from "./host_configurator.ts";
+import { IdentityStore, type StoredIdentity } from "./identity_store.ts";
+import { WorkerJobRunner } from "./job_runner.ts";
+import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
+import { Loop } from "./loop.ts";
+import { NameService } from "./name_service.ts";
+import { NetlinkClient } from "./netlink_client.ts";
+import type { JobRunner, Platform, Readiness, TunDevice } from "./ports.ts";
+import { repairHost } from "./repair.ts";
+import type { StatePaths } from "./state_paths.ts";
+import { SYSTEM_CLOCK } from "./system_clock.ts";
+import { SYSTEM_RANDOM } from "./system_random.ts";
+import { UndoStack } from "./undo_stack.ts";
+import { VERSION } from "./version.ts";
+
+const HIP_PROTOCOL = 139;
+const ESP_PROTOCOL = 50;
+
+/** How long the end waits for CLOSE_ACKs, in milliseconds. */
+const CLOSE_WAIT_MS = 2000;
+
+/** Between two looks at whether all are closed, in milliseconds. */
+const CLOSE_POLL_MS = 10;
+
+/** A running agent. */
+export interface Agent {
+  /** Begins the end; harmless when it has begun. */
+  shutdown(): void;
+  /** Resolves when everything is restored; rejects when the agent ended by a fault. */
+  readonly stopped: Promise<void>;
+}
+
+/**
+ * Starts everything; when it returns, HITs can be bound and names resolve.
+ *
+ * @throws {UserError} When a step fails; whatever was changed is then restored.
+ */
+export async function startAgent(
+  config: Config,
+  platform: Platform,
+  paths: StatePaths,
+  logger: Logger,
+): Promise<Agent> {
+  const undo = new UndoStack(logger);
+  try {
+    return await assemble({ config, platform, paths, logger }, undo);
+  } catch (error) {
+    await undo.unwind();
+    throw error;
+  }
+}
+
+interface Surroundings {
+  readonly config: Config;
+  readonly platform: Platform;
+  readonly paths: StatePaths;
+  readonly logger: Logger;
+}
+
+async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Agent> {
+  const { config, platform, paths, logger } = surroundings;
+  const startedAt = SYSTEM_CLOCK.now();
+
+  // 1. The socket first: it tells whether another agent is at work.
+  const api = await claimSocket(paths, logger);
+  undo.push("Closing the control socket", () => api.close());
+  writeProcessId(paths.processIdFile);
+  undo.push("Removing the process id", () => removeProcessId(paths.processIdFile));
+  for (const path of repairHost(paths, logger)) {
+    logger.log("warning", `${path} was left changed by an agent that was killed; it is restored`);
+  }
+
+  // 2. Identity, then R1 packets, before any packet path is open (HLP-032).
+  const identities = ownIdentities(config, paths, logger);
+  const espProvider = chooseProvider(config, platform);
+  const jobs = new WorkerJobRunner();
+  undo.push("Stopping the workers", () => jobs.close());
+  await jobs.ready;
+  const engine = makeEngine(config, identities, espProvider, logger);
+  await prepareR1s(engine, jobs);
+  logger.log("info", `R1 packets are ready, ESP by ${espProvider.name}`);
+
+  // 3. The packet paths and the host.
+  const events = new Set<(event: EngineEvent) => void>();
+  const path = openPath(surroundings, identities, engine, jobs, events, undo);
+  const { loop, echo, device, fault } = path;
+  undo.push("Closing all associations", () => closeAssociations(engine, loop));
+
+  // 4. Names, once HITs can be bound.
+  const names = await NameService.start({
+    config,
+    paths,
+    engine,
+    ownHits: identities
+      .filter(({ isAnonymous }) => !isAnonymous)
+      .map(({ identity, name }) => ({ hit: identity.hit, name })),
+    now: () => SYSTEM_CLOCK.now(),
+    logger,
+  }, undo);
+
+  // 5. Ready. Whoever waited at the control socket is served now.
+  const end = Promise.withResolvers<void>();
+  let isEnding = false;
+  const shutdown = (failure?: Error) => {
+    if (isEnding) return;
+    isEnding = true;
+    logger.log("info", "Going down");
+    undo.unwind().then(() => failure === undefined ? end.resolve() : end.reject(failure));
+  };
+  fault.then((failure) => shutdown(failure));
+  const handler = makeApiAgent({
+    startedAt,
+    identities,
+    espProvider,
+    engine,
+    loop,
+    echo,
+    device,
+    names,
+    events,
+    shutdown: () => setTimeout(shutdown, 0),
+  });
+  api.serve(handler).catch((error) =>
+    logger.log("debug", `Control socket: ${systemProblem(error)}`)
+  );
+  const took = (SYSTEM_CLOCK.now() - startedAt).toFixed(0);
+  logger.log("info", `Ready after ${took} ms, device ${device.name}`);
+  return { shutdown: () => shutdown(), stopped: end.promise };
+}
+
+async function claimSocket(paths: StatePaths, logger: Logger): Promise<ApiServer> {
+  const socketFolder = paths.socketFile.slice(0, paths.socketFile.lastIndexOf("/"));
+  try {
+    Deno.mkdirSync(paths.stateFolder, { recursive: true, mode: 0o700 });
+    Deno.mkdirSync(socketFolder, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw new UserError(
+      `cannot make the folders ${paths.stateFolder} and ${socketFolder} ` +
+        `(${systemProblem(error)}). Run it as root, or choose another folder with --state.`,
+    );
+  }
+  return await ApiServer.listen(paths.socketFile, logger);
+}
+
+/** All identities, the one to use by default first; the first start makes one. */
+function ownIdentities(config: Config, paths: StatePaths, logger: Logger): StoredIdentity[] {
+  const store = new IdentityStore(paths.identityFolder);
+  if (store.names().length === 0) {
+    const identity = generateHostIdentity(config.identityKind, SYSTEM_RANDOM);
+    const name = config.identity === "" ? hostName() : config.identity;
+    store.add(name, identity, false);
+    logger.log("info", `Made the identity "${name}" with HIT ${formatHit(identity.hit)}`);
+  }
+  const all = store.list();
+  if (config.identity === "") return all;
+  const chosen = store.read(config.identity);
+  return [
+    { ...chosen, isDefault: true },
+    ...all.filter(({ name }) => name !== chosen.name)
+      .map((stored) => ({ ...stored, isDefault: false })),
+  ];
+}
+
+/** The host's name where it can name a file, else "default". */
+function hostName(): string {
+  try {
+    return identityName(Deno.hostname());
+  } catch {
+    return "default";
+  }
+}
+
+function chooseProvider(config: Config, platform: Platform): EspProvider {
+  if (config.crypto === "portable") return PORTABLE_PROVIDER;
+  const system = platform.openEspProvider();
+  if (system === undefined && config.crypto === "libcrypto") {
+    throw new UserError(
+      "this host has no libcrypto.so.3. Install OpenSSL 3, or set crypto = auto.",
+    );
+  }
+  return system ?? PORTABLE_PROVIDER;
+}
+
+function makeEngine(
+  config: Config,
+  identities: readonly StoredIdentity[],
+  espProvider: EspProvider,
+  logger: Logger,
+): Engine {
+  const espSuites = config.espSuites.filter((suite) => espProvider.supports(suite));
+  if (espSuites.length === 0) {
+    throw new UserError(
+      `${espProvider.name} has none of the ESP suites ${config.espSuites.join(", ")}. ` +
+        "Set esp_suites = 8.",
+    );
+  }
+  return new Engine({
+    identities,
+    policy: {
+      dhGroups: config.dhGroups,
+      hipCiphers: config.hipCiphers,
+      espSuites,
+      hitSuites: config.hitSuites,
+    },
+    espProvider,
+    random: SYSTEM_RANDOM,
+    logger,
+    settings: {
+      puzzleDifficultyK: config.puzzleDifficulty,
+      encryptHostId: config.encryptHostId,
+    },
+    // RFC 7401 §4.1.4: never lower than before; the calendar outlives every restart.
+    firstR1Generation: BigInt(Math.floor(Date.now() / 1000)),
+  });
+}
+
+/** Runs the engine's jobs until an I1 can be answered. */
+async function prepareR1s(engine: Engine, jobs: JobRunner): Promise<void> {
+  let wake = () => {};
+  jobs.onDone(() => wake());
+  engine.start();
+  for (;;) {
+    for (let job = engine.pollJob(); job; job = engine.pollJob()) jobs.submit(job);
+    if (engine.isReady) return;
+    if (jobs.pending === 0) throw new Error("The R1 packets could not be prepared");
+    const done = new Promise<void>((resolve) => wake = resolve);
+    await done;
+    for (let result = jobs.poll(); result; result = jobs.poll()) {
+      engine.handleJobDone(SYSTEM_CLOCK.now(), result.id, result.result);
+    }
+  }
+}
+
+interface PacketPath {
+  readonly loop: Loop;
+  readonly echo: EchoClient;
+  readonly device: TunDevice;
+  /** Resolves with the reason when the loop ends by itself. */
+  readonly fault: Promise<Error>;
+}
+
+/** Device, sockets, host configuration and the loop over them. */
+function openPath(
+  { config, platform, logger }: Surroundings,
+  identities: readonly StoredIdentity[],
+  engine: Engine,
+  jobs: JobRunner,
+  events: ReadonlySet<(event: EngineEvent) => void>,
+  undo: UndoStack,
+): PacketPath {
+  const device = platform.openTun(config.interfaceName);
+  undo.push("Closing the TUN device", () => device.close());
+  const sockets = [HIP_PROTOCOL, ESP_PROTOCOL].flatMap((protocol) =>
+    ([6, 4] as const).map((family) => {
+      const socket = platform.openIpSocket(protocol, family);
+      undo.push("Closing a raw socket", () => socket.close());
+      return socket;
+    })
+  );
+  const requests = platform.openNetlink([]);
+  undo.push("Closing netlink", () => requests.close());
+  const client = new NetlinkClient(requests);
+  const configurator = new HostConfigurator(client, device.interfaceIndex, logger);
+  undo.push("Restoring addresses, routes and rules", () => configurator.restore());
+  configurator.apply(hostPlan({
+    interfaceIndex: device.interfaceIndex,
+    innerMtu: config.mtu,
+    hits: identities.map(({ identity }) => identity.hit),
+  }));
+  const notifications = platform.openNetlink(LOCATOR_GROUPS);
+  undo.push("Closing the address monitor", () => notifications.close());
+  const monitor = new LocatorMonitor(notifications, client, device.interfaceIndex);
+
+  const readiness: Readiness = platform.makeReadiness([device, ...sockets, monitor.source]);
+  undo.push("Closing the wait", () => readiness.close());
+  const echo = new EchoClient({
+    now: () => SYSTEM_CLOCK.now(),
+    inject: (packet) => {
+      tun.inject(packet);
+      readiness.wake();
+    },
+  }, randomUint32(SYSTEM_RANDOM) & 0xffff);
+  const tun = new EchoTun(device, () => echo.isWaiting, (packet) => echo.takeReply(packet));
+  const loop = new Loop({
+    engine,
+    tun,
+    sockets,
+    monitor,
+    readiness,
+    jobs,
+    clock: SYSTEM_CLOCK,
+    logger,
+    onEvent: (event) => {
+      for (const listener of events) listener(event);
+    },
+  });
+  let isStopping = false;
+  const running = loop.run();
+  const fault = new Promise<Error>((resolve) => {
+    running.catch((error) => {
+      if (!isStopping) resolve(error instanceof Error ? error : new Error(String(error)));
+    });
+  });
+  undo.push("Stopping the loop", async () => {
+    isStopping = true;
+    loop.stop();
+    await running.catch(() => {});
+  });
+  return { loop, echo, device, fault };
+}
+
+/** CLOSE to every peer, and a while for their CLOSE_ACKs (RFC 7401 §6.14). */
+async function closeAssociations(engine: Engine, loop: Loop): Promise<void> {
+  engine.closeAll(SYSTEM_CLOCK.now());
+  loop.flush();
+  const deadline = SYSTEM_CLOCK.now() + CLOSE_WAIT_MS;
+  while (engine.openAssociations > 0 && SYSTEM_CLOCK.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS));
+  }
+}
+
+interface Parts {
+  readonly startedAt: number;
+  readonly identities: readonly StoredIdentity[];
+  readonly espProvider: EspProvider;
+  readonly engine: Engine;
+  readonly loop: Loop;
+  readonly echo: EchoClient;
+  readonly device: TunDevice;
+  readonly names: NameService;
+  readonly events: Set<(event: EngineEvent) => void>;
+  readonly shutdown: () => void;
+}
+
+/** The agent as the control socket sees it. */
+function makeApiAgent(parts: Parts): ApiAgent {
+  const { engine, loop, echo, names, events } = parts;
+  const now = () => SYSTEM_CLOCK.now();
+  return {
+    now,
+    ready: Promise.resolve(),
+    status: () => statusReport(parts),
+    connect: (peerHit) => {
+      const mapping = engine.peers.lookup(now(), peerHit);
+      const isKnown = (mapping?.locators.length ?? 0) + (mapping?.rendezvous.length ?? 0) > 0;
+      if (!isKnown && engine.association(peerHit) === undefined) return false;
+      engine.connect(now(), peerHit);
+      loop.flush();
+      return true;
+    },
+    association: (peerHit) => engine.association(peerHit),
+    close: (peerHit) => {
+      const wasOpen = engine.close(now(), peerHit);
+      loop.flush();
+      return wasOpen;
+    },
+    echo: (peerHit, sequence, timeoutMs) => {
+      const localHit = engine.association(peerHit)?.localHit ?? parts.identities[0]!.identity.hit;
+      return echo.ask(localHit, peerHit, sequence, timeoutMs);
+    },
+    lookup: (name) => names.lookup(name),
+    reloadHosts: () => names.reloadHosts(),
+    shutdown: parts.shutdown,
+    onEvent: (listener) => {
+      events.add(listener);
+      return () => events.delete(listener);
+    },
+  };
+}
+
+function statusReport(parts: Parts): StatusReport {
+  const { engine, loop, names, device, espProvider, identities, startedAt } = parts;
+  const status = engine.status();
+  const now = SYSTEM_CLOCK.now();
+  const drops = { ...status.drops };
+  for (const [reason, count] of Object.entries(loop.drops.toJSON())) {
+    const key = reason as keyof typeof drops;
+    drops[key] = (drops[key] ?? 0) + count;
+  }
+  return {
+    version: VERSION,
+    processId: Deno.pid,
+    isReady: true,
+    upForMs: now - startedAt,
+    interface: device.name,
+    espProvider: espProvider.name,
+    identities: identities.map(({ name, identity, isDefault }) => ({
+      name,
+      hit: formatHit(identity.hit),
+      kind: describeAlgorithm(identity),
+      isDefault,
+    })),
+    locators: status.locators.map(({ address }) => formatIpAddress(address)),
+    dns: names.report(),
+    associations: status.associations.map((one) => associationReport(one, now)),
+    knownPeers: status.knownPeers,
+    drops,
+    warnings: names.warnings,
+  };
+}

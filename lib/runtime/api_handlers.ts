@@ -1,0 +1,203 @@
+/**
+ * What the control socket can be asked: one function per method, from an agent and parameters to a
+ * result. No sockets here; the tests call them with an agent made of a few functions.
+ */
+
+import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
+import { formatHit, isHit } from "../identity/hit.ts";
+import { parseIpAddress } from "../wire/ip_address.ts";
+import {
+  ApiRefusal,
+  type ApiRequest,
+  type ApiResponse,
+  type AssociationReport,
+  associationReport,
+  type LookupReport,
+  type StatusReport,
+} from "./api_protocol.ts";
+
+/** How long `connect` waits for an exchange, in milliseconds; the engine gives up at 4.5 s. */
+const CONNECT_TIMEOUT_MS = 5000;
+
+/** How long `ping` waits for one reply, in milliseconds. */
+const PING_TIMEOUT_MS = 2000;
+
+/** What the handlers need of an agent. */
+export interface ApiAgent {
+  /** The engine's time, in milliseconds. */
+  now(): number;
+  status(): StatusReport;
+  /** Resolves once HITs can be bound and the proxy answers. */
+  readonly ready: Promise<void>;
+  /** Starts an exchange where there is none; false when no address of the peer is known. */
+  connect(peerHit: Uint8Array): boolean;
+  association(peerHit: Uint8Array): AssociationStatus | undefined;
+  /** Closes the association; false when there is none. */
+  close(peerHit: Uint8Array): boolean;
+  /** Sends an ICMPv6 echo request through HIP; its time in ms, or undefined without a reply. */
+  echo(peerHit: Uint8Array, sequence: number, timeoutMs: number): Promise<number | undefined>;
+  lookup(name: string): Promise<LookupReport>;
+  /** Reads the hosts file anew; the number of names in it. */
+  reloadHosts(): number;
+  /** Ends the agent in good order, after the answer was sent. */
+  shutdown(): void;
+  /** Calls `listener` for every event until the function returned is called. */
+  onEvent(listener: (event: EngineEvent) => void): () => void;
+}
+
+/** Carries out one request. Never rejects: what fails becomes an answer. */
+export async function handleRequest(agent: ApiAgent, request: ApiRequest): Promise<ApiResponse> {
+  try {
+    const handler = Object.hasOwn(HANDLERS, request.method) ? HANDLERS[request.method] : undefined;
+    if (handler === undefined) {
+      throw new ApiRefusal("unknown-method", `There is no method "${request.method}"`);
+    }
+    return { id: request.id, ok: true, result: await handler(agent, request.params) ?? {} };
+  } catch (error) {
+    const refusal = error instanceof ApiRefusal
+      ? error
+      : new ApiRefusal("internal", error instanceof Error ? error.message : String(error));
+    const { code, message } = refusal;
+    return { id: request.id, ok: false, error: { code, message } };
+  }
+}
+
+type Parameters = ApiRequest["params"];
+type Handler = (agent: ApiAgent, params: Parameters) => unknown;
+
+const HANDLERS: { readonly [method: string]: Handler } = {
+  status: (agent) => agent.status(),
+  wait: async (agent, params) => {
+    const timeoutMs = numberOf(params, "timeoutMs", 600_000);
+    if (!await within(timeoutMs, agent.ready)) {
+      throw new ApiRefusal("not-ready", "hip is not ready yet");
+    }
+  },
+  connect: async (agent, params) => {
+    const peer = await resolvePeer(agent, params);
+    const startedAt = agent.now();
+    const association = await connected(agent, peer);
+    return { ...association, waitedMs: agent.now() - startedAt };
+  },
+  ping: async (agent, params) => {
+    const { hit } = await resolvePeer(agent, params);
+    const sequence = numberOf(params, "sequence", 1) & 0xffff;
+    const timeoutMs = numberOf(params, "timeoutMs", PING_TIMEOUT_MS);
+    return { rttMs: await agent.echo(hit, sequence, timeoutMs) ?? null };
+  },
+  resolve: async (agent, params) => ({ hit: formatHit((await resolvePeer(agent, params)).hit) }),
+  close: async (agent, params) => {
+    const { hit, text } = await resolvePeer(agent, params);
+    if (!agent.close(hit)) {
+      throw new ApiRefusal("not-found", `There is no association with ${text}`);
+    }
+  },
+  lookup: (agent, params) => agent.lookup(textOf(params, "name")),
+  reload: (agent) => ({ names: agent.reloadHosts() }),
+  events: () => ({}),
+  down: (agent) => agent.shutdown(),
+};
+
+/** The methods there are, for tests and for the documentation. */
+export const API_METHODS: readonly string[] = Object.keys(HANDLERS);
+
+interface Peer {
+  readonly hit: Uint8Array;
+  /** As the user wrote it. */
+  readonly text: string;
+}
+
+/** The peer named by "peer": a HIT, a peer with an association, or a name to look up. */
+async function resolvePeer(agent: ApiAgent, params: Parameters): Promise<Peer> {
+  const text = textOf(params, "peer");
+  const hit = parseHit(text);
+  if (hit !== undefined) return { hit, text };
+  const report = await agent.lookup(text);
+  const first = report.identities[0];
+  if (first === undefined) {
+    const reason = report.answer.length > 0
+      ? "it has addresses but no Host Identity"
+      : `neither DNS nor the hosts file knows it (${report.responseCode})`;
+    throw new ApiRefusal("not-found", `${text} cannot be reached over HIP: ${reason}`);
+  }
+  return { hit: parseIpAddress(first.hit), text };
+}
+
+function parseHit(text: string): Uint8Array | undefined {
+  let address: Uint8Array;
+  try {
+    address = parseIpAddress(text);
+  } catch {
+    return undefined;
+  }
+  if (!isHit(address)) throw new ApiRefusal("bad-request", `${text} is an address, but not a HIT`);
+  return address;
+}
+
+/** Waits until the association carries data; refuses with the reason when it does not. */
+async function connected(agent: ApiAgent, peer: Peer): Promise<AssociationReport> {
+  const current = () => {
+    const status = agent.association(peer.hit);
+    return status === undefined ? undefined : associationReport(status, agent.now());
+  };
+  const isUp = (state: string | undefined) => state === "ESTABLISHED" || state === "R2-SENT";
+  const before = current();
+  if (before !== undefined && isUp(before.state)) return before;
+
+  let wake = () => {};
+  const changed = () => new Promise<void>((resolve) => wake = resolve);
+  const stop = agent.onEvent((event) => {
+    if (event.kind === "state") wake();
+  });
+  try {
+    let change = changed();
+    if (!agent.connect(peer.hit)) {
+      throw new ApiRefusal("unreachable", `No address is known for ${peer.text}`);
+    }
+    const deadline = agent.now() + CONNECT_TIMEOUT_MS;
+    for (;;) {
+      const association = current();
+      if (association !== undefined && isUp(association.state)) return association;
+      const isOver = association === undefined || association.state === "E-FAILED" ||
+        association.state === "UNASSOCIATED";
+      const left = deadline - agent.now();
+      if (isOver || left <= 0) {
+        const why = association?.failure ?? "no answer";
+        throw new ApiRefusal("unreachable", `${peer.text} cannot be reached over HIP: ${why}`);
+      }
+      await within(left, change);
+      change = changed();
+    }
+  } finally {
+    stop();
+  }
+}
+
+/** Whether `promise` settled within `timeoutMs` milliseconds. */
+async function within(timeoutMs: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: number | undefined;
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function textOf(params: Parameters, key: string): string {
+  const value = params[key];
+  if (typeof value !== "string" || value === "" || value.length > 255) {
+    throw new ApiRefusal("bad-request", `"${key}" must be a text of 1 to 255 characters`);
+  }
+  return value;
+}
+
+function numberOf(params: Parameters, key: string, fallback: number): number {
+  const value = params[key] ?? fallback;
+  if (typeof value !== "number" || !(value >= 0 && value <= 86_400_000)) {
+    throw new ApiRefusal("bad-request", `"${key}" must be a number from 0 to 86400000`);
+  }
+  return value;
+}

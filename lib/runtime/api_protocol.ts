@@ -1,0 +1,226 @@
+/**
+ * The control socket's language: one JSON object per line. Requests are
+ * `{"id": 1, "method": "status", "params": {}}`; answers are `{"id": 1, "ok": true, "result": ...}`
+ * or `{"id": 1, "ok": false, "error": {"code": "not-found", "message": "..."}}`. After an answer to
+ * `events` come lines `{"event": {...}}` until the client hangs up.
+ *
+ * HITs and addresses travel as text, times as milliseconds, 64-bit numbers not at all. Nothing
+ * here has a place for a key.
+ */
+
+import type { DropReason } from "../base/drop_reason.ts";
+import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
+import { formatHit } from "../identity/hit.ts";
+import { formatIpAddress } from "../wire/ip_address.ts";
+
+/** Longest line that either side takes, in characters. */
+export const MAX_LINE = 1024 * 1024;
+
+export interface ApiRequest {
+  readonly id: number;
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+export type ApiErrorCode =
+  | "bad-request"
+  | "unknown-method"
+  | "not-found"
+  | "unreachable"
+  | "not-ready"
+  | "internal";
+
+export type ApiResponse =
+  | { readonly id: number; readonly ok: true; readonly result: unknown }
+  | {
+    readonly id: number;
+    readonly ok: false;
+    readonly error: { readonly code: ApiErrorCode; readonly message: string };
+  };
+
+/** A refusal that travels to the client; the message is a sentence. */
+export class ApiRefusal extends Error {
+  override readonly name = "ApiRefusal";
+
+  constructor(readonly code: ApiErrorCode, message: string) {
+    super(message);
+  }
+}
+
+/** One of our identities. */
+export interface IdentityReport {
+  readonly name: string;
+  readonly hit: string;
+  /** "ECDSA P-256". */
+  readonly kind: string;
+  readonly isDefault: boolean;
+}
+
+/** One association; octets and packets are of inner packets. */
+export interface AssociationReport {
+  readonly name: string;
+  readonly localHit: string;
+  readonly peerHit: string;
+  /** RFC 7401 §4.4. */
+  readonly state: string;
+  readonly role: "initiator" | "responder";
+  readonly localAddress: string | null;
+  readonly peerAddress: string | null;
+  /** "0x1a2b3c4d". */
+  readonly inboundSpi: string | null;
+  readonly outboundSpi: string | null;
+  readonly espSuite: string | null;
+  readonly dhGroup: number | null;
+  readonly hipCipher: number | null;
+  /** HI algorithm number of the peer's key. */
+  readonly peerAlgorithm: number | null;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly octetsIn: number;
+  readonly octetsOut: number;
+  readonly baseExchangeMs: number | null;
+  readonly puzzleMs: number | null;
+  readonly establishedForMs: number | null;
+  /** Why it failed last. */
+  readonly failure: string | null;
+}
+
+/** The DNS proxy and what it did to the system. */
+export interface DnsReport {
+  /** Whether the proxy answers. */
+  readonly isServing: boolean;
+  /** "127.0.0.1"; null when it does not serve. */
+  readonly listen: string | null;
+  readonly upstream: readonly string[];
+  /** Whether the system's resolver points at the proxy. */
+  readonly isResolver: boolean;
+}
+
+/** Everything that `hip status` shows. */
+export interface StatusReport {
+  readonly version: string;
+  readonly processId: number;
+  readonly isReady: boolean;
+  readonly upForMs: number;
+  readonly interface: string;
+  /** Who computes ESP: "libcrypto", "portable". */
+  readonly espProvider: string;
+  readonly identities: readonly IdentityReport[];
+  readonly locators: readonly string[];
+  readonly dns: DnsReport;
+  readonly associations: readonly AssociationReport[];
+  readonly knownPeers: number;
+  readonly drops: Readonly<Partial<Record<DropReason, number>>>;
+  readonly warnings: readonly string[];
+}
+
+/** What DNS, the hosts file and the engine know of a name. */
+export interface LookupReport {
+  readonly name: string;
+  readonly identities: readonly {
+    readonly hit: string;
+    /** "ECDSA P-256"; null where only the HIT is known. */
+    readonly kind: string | null;
+    readonly rendezvous: readonly string[];
+    /** "dns" or "static". */
+    readonly source: string;
+  }[];
+  /** Addresses at which its HITs would be contacted. */
+  readonly locators: readonly string[];
+  /** The addresses an application gets, in order: AAAA, then A. */
+  readonly answer: readonly string[];
+  /** DNS response code of the AAAA query: "NOERROR". */
+  readonly responseCode: string;
+}
+
+/** An engine event with its octet strings as text. */
+export type EventReport = Readonly<Record<string, unknown>> & { readonly kind: string };
+
+/** @throws {ApiRefusal} When the line is not a request. */
+export function parseRequest(line: string): ApiRequest {
+  const value = parseObject(line);
+  const { id, method, params = {} } = value;
+  if (typeof id !== "number" || !Number.isSafeInteger(id)) {
+    throw new ApiRefusal("bad-request", "A request needs a number as id");
+  }
+  if (typeof method !== "string") {
+    throw new ApiRefusal("bad-request", "A request needs a method");
+  }
+  if (!isObject(params)) throw new ApiRefusal("bad-request", "params must be an object");
+  return { id, method, params };
+}
+
+function parseObject(line: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new ApiRefusal("bad-request", "A request is one line of JSON");
+  }
+  if (!isObject(value)) throw new ApiRefusal("bad-request", "A request is a JSON object");
+  return value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** One association for the wire. `now` is the engine's time, in milliseconds. */
+export function associationReport(status: AssociationStatus, now: number): AssociationReport {
+  const address = (bytes: Uint8Array | undefined) =>
+    bytes === undefined ? null : formatIpAddress(bytes);
+  const spi = (value: number | undefined) =>
+    value === undefined ? null : `0x${value.toString(16).padStart(8, "0")}`;
+  return {
+    name: status.name,
+    localHit: formatHit(status.localHit),
+    peerHit: formatHit(status.peerHit),
+    state: status.state,
+    role: status.role,
+    localAddress: address(status.localAddress),
+    peerAddress: address(status.peerAddress),
+    inboundSpi: spi(status.inboundSpi),
+    outboundSpi: spi(status.outboundSpi),
+    espSuite: status.espSuite ?? null,
+    dhGroup: status.dhGroup ?? null,
+    hipCipher: status.hipCipher ?? null,
+    peerAlgorithm: status.peerAlgorithm ?? null,
+    packetsIn: status.packetsIn,
+    packetsOut: status.packetsOut,
+    octetsIn: status.octetsIn,
+    octetsOut: status.octetsOut,
+    baseExchangeMs: status.baseExchangeTime ?? null,
+    puzzleMs: status.puzzleTime ?? null,
+    establishedForMs: status.establishedAt === undefined ? null : now - status.establishedAt,
+    failure: status.failure ?? null,
+  };
+}
+
+const HIT_FIELDS = ["localHit", "peerHit"];
+const ADDRESS_FIELDS = ["source", "destination"];
+
+/** One event for the wire: octets become text, everything else stays as it is. */
+export function eventReport(event: EngineEvent): EventReport {
+  const report: Record<string, unknown> & { kind: string } = { kind: event.kind };
+  for (const [key, value] of Object.entries(event)) {
+    if (!(value instanceof Uint8Array)) report[key] = value;
+    else if (HIT_FIELDS.includes(key)) report[key] = formatHit(value);
+    else if (ADDRESS_FIELDS.includes(key)) report[key] = formatIpAddress(value);
+  }
+  return report;
+}
+
+/** Cuts a stream of text into lines; throws `RangeError` on one longer than `MAX_LINE`. */
+export class LineSplitter {
+  #rest = "";
+
+  /** The whole lines that `text` completes, without their ends and without empty ones. */
+  push(text: string): string[] {
+    const parts = (this.#rest + text).split("\n");
+    this.#rest = parts.pop() ?? "";
+    if (this.#rest.length > MAX_LINE || parts.some((part) => part.length > MAX_LINE)) {
+      throw new RangeError(`Line is longer than ${MAX_LINE} characters`);
+    }
+    return parts.filter((part) => part.trim() !== "");
+  }
+}

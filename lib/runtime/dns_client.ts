@@ -1,0 +1,131 @@
+/**
+ * A small DNS client: asks one server one question, over UDP, and over TCP when the answer was cut
+ * (RFC 1035 §4.2, RFC 7766 §5). For `hip lookup`: it speaks to the proxy as applications do.
+ */
+
+import { createSocket } from "node:dgram";
+import { randomUint32 } from "../base/random.ts";
+import { CLASS_IN, FLAG } from "../wire/dns/code_points.ts";
+import {
+  type DnsMessage,
+  HEADER_OCTETS,
+  messageId,
+  parseMessage,
+  parseQuestion,
+} from "../wire/dns/message.ts";
+import { emitQuestion, MessageBuilder } from "../wire/dns/message_builder.ts";
+import { sameName } from "../wire/dns/name.ts";
+import { SYSTEM_RANDOM } from "./system_random.ts";
+
+/** Payload size that our OPT record offers, in octets: fits every path. */
+const UDP_PAYLOAD = 1232;
+
+/** Whom to ask and how long to wait. */
+export interface DnsServerAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Asks for all records of one type.
+ *
+ * @param name Uncompressed name.
+ * @returns The server's answer; undefined when there was none in time.
+ */
+export async function queryDns(
+  server: DnsServerAddress,
+  name: Uint8Array,
+  type: number,
+): Promise<DnsMessage | undefined> {
+  const query = buildQuery(name, type);
+  const answer = await exchangeUdp(server, query);
+  if (answer === undefined) return undefined;
+  return (answer.flags & FLAG.TC) === 0 ? answer : await exchangeTcp(server, query) ?? answer;
+}
+
+function buildQuery(name: Uint8Array, type: number): Uint8Array {
+  const question = emitQuestion(name, type, CLASS_IN);
+  const id = randomUint32(SYSTEM_RANDOM) & 0xffff;
+  const builder = new MessageBuilder({ id, flags: FLAG.RD, question });
+  builder.addOpt(UDP_PAYLOAD, false);
+  return builder.finish();
+}
+
+/** The message when it answers `query`, else undefined (RFC 5452 §9). */
+function matching(query: Uint8Array, bytes: Uint8Array): DnsMessage | undefined {
+  if (bytes.length < HEADER_OCTETS || messageId(bytes) !== messageId(query)) return undefined;
+  try {
+    const answer = parseMessage(bytes);
+    const asked = parseQuestion(query);
+    const { question } = answer;
+    const isOurs = (answer.flags & FLAG.QR) !== 0 && question !== undefined &&
+      question.type === asked.type && sameName(question.name, asked.name);
+    return isOurs ? answer : undefined;
+  } catch {
+    // Malformed: as good as no answer.
+    return undefined;
+  }
+}
+
+function exchangeUdp(
+  server: DnsServerAddress,
+  query: Uint8Array,
+): Promise<DnsMessage | undefined> {
+  const socket = createSocket(server.address.includes(":") ? "udp6" : "udp4");
+  return new Promise<DnsMessage | undefined>((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), server.timeoutMs);
+    socket.on("message", (bytes: Uint8Array, from: { port: number }) => {
+      const answer = from.port === server.port ? matching(query, bytes) : undefined;
+      if (answer === undefined) return;
+      clearTimeout(timer);
+      resolve(answer);
+    });
+    socket.on("error", () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    });
+    socket.send(query, server.port, server.address);
+  }).finally(() => socket.close());
+}
+
+async function exchangeTcp(
+  server: DnsServerAddress,
+  query: Uint8Array,
+): Promise<DnsMessage | undefined> {
+  let connection: Deno.TcpConn;
+  try {
+    connection = await Deno.connect({ hostname: server.address, port: server.port });
+  } catch {
+    return undefined;
+  }
+  const timer = setTimeout(() => connection.close(), server.timeoutMs);
+  try {
+    const framed = new Uint8Array(2 + query.length);
+    new DataView(framed.buffer).setUint16(0, query.length);
+    framed.set(query, 2);
+    for (let sent = 0; sent < framed.length;) {
+      sent += await connection.write(framed.subarray(sent));
+    }
+    const head = await readExactly(connection, 2);
+    const length = new DataView(head.buffer).getUint16(0);
+    const answer = matching(query, await readExactly(connection, length));
+    connection.close();
+    return answer;
+  } catch {
+    // Refused, cut off or too late.
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readExactly(connection: Deno.Conn, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let have = 0; have < length;) {
+    const got = await connection.read(bytes.subarray(have));
+    if (got === null) throw new Deno.errors.UnexpectedEof("Connection ended inside a message");
+    have += got;
+  }
+  return bytes;
+}

@@ -1,0 +1,127 @@
+/**
+ * What is known of a name: HIP records and addresses asked of the proxy as an application would
+ * ask, and the lines of the hosts file. Asking for AAAA also tells the engine where the HITs are.
+ */
+
+import { bytesEqual } from "../base/bytes.ts";
+import type { StaticNames } from "../dns/static_names.ts";
+import { describeAlgorithm } from "../identity/host_identity.ts";
+import { dnsKeyToHostIdentity, formatHit, hitOf, isHit } from "../identity/hit.ts";
+import { FLAG, RCODE, rcodeName, TYPE } from "../wire/dns/code_points.ts";
+import { HIP } from "../wire/dns/hip.ts";
+import { answersOfType, type DnsMessage, rdataOf } from "../wire/dns/message.ts";
+import { formatHostName, parseName } from "../wire/dns/name.ts";
+import { formatIpAddress, mapIpv4 } from "../wire/ip_address.ts";
+import { Reader } from "../wire/reader.ts";
+import { ApiRefusal, type LookupReport } from "./api_protocol.ts";
+import { type DnsServerAddress, queryDns } from "./dns_client.ts";
+
+type IdentityEntry = LookupReport["identities"][number];
+
+/** Where to look. */
+export interface LookupSources {
+  /** The proxy; undefined when it does not serve. */
+  readonly proxy: DnsServerAddress | undefined;
+  readonly staticNames: StaticNames;
+  /** Addresses at which the engine would contact a HIT. */
+  readonly locatorsOf: (hit: Uint8Array) => readonly Uint8Array[];
+}
+
+/**
+ * Looks a name up everywhere.
+ *
+ * @throws {ApiRefusal} When it is not a domain name.
+ */
+export async function lookupName(sources: LookupSources, text: string): Promise<LookupReport> {
+  let name: Uint8Array;
+  try {
+    name = parseName(text);
+  } catch {
+    throw new ApiRefusal("bad-request", `"${text}" is neither a HIT nor a domain name`);
+  }
+  const ask = (type: number) =>
+    sources.proxy === undefined ? undefined : queryDns(sources.proxy, name, type);
+  const [hip, aaaa, a] = await Promise.all([ask(TYPE.HIP), ask(TYPE.AAAA), ask(TYPE.A)]);
+
+  const addresses = [...addressesIn(aaaa, TYPE.AAAA), ...addressesIn(a, TYPE.A)];
+  const hits = addresses.filter(isHit);
+  const identities = [
+    ...staticIdentities(sources.staticNames, name),
+    ...recordIdentities(hip),
+  ].filter(isFirstOfItsHit);
+  // A HIT that the proxy released is usable even where its record was not asked again.
+  for (const hit of hits.map(formatHit)) {
+    if (identities.some((identity) => identity.hit === hit)) continue;
+    identities.push({ hit, kind: null, rendezvous: [], source: "dns" });
+  }
+  const known = [...hits, ...staticHits(sources.staticNames, name)];
+  const locators = known.flatMap((hit) => sources.locatorsOf(hit)).map(formatIpAddress);
+  return {
+    name: formatHostName(name),
+    identities,
+    locators: [...new Set(locators)],
+    answer: addresses.map(formatIpAddress),
+    responseCode: responseCode(aaaa, sources.proxy !== undefined),
+  };
+}
+
+function isFirstOfItsHit(
+  entry: IdentityEntry,
+  index: number,
+  all: readonly IdentityEntry[],
+): boolean {
+  return all.findIndex(({ hit }) => hit === entry.hit) === index;
+}
+
+function staticHits(names: StaticNames, name: Uint8Array): Uint8Array[] {
+  return names.peersOf(name).map((peer) => peer.hit);
+}
+
+function staticIdentities(names: StaticNames, name: Uint8Array): IdentityEntry[] {
+  return names.peersOf(name).map((peer) => ({
+    hit: formatHit(peer.hit),
+    kind: peer.identity === undefined ? null : describeAlgorithm(peer.identity),
+    rendezvous: peer.rendezvousNames.map(formatHostName),
+    source: "static",
+  }));
+}
+
+function recordIdentities(answer: DnsMessage | undefined): IdentityEntry[] {
+  if (answer === undefined) return [];
+  const entries: IdentityEntry[] = [];
+  for (const record of answersOfType(answer, TYPE.HIP)) {
+    try {
+      const value = HIP.parse(new Reader(rdataOf(answer, record), "HIP record"));
+      const identity = dnsKeyToHostIdentity(value.pkAlgorithm, value.publicKey);
+      if (identity === undefined) continue;
+      // RFC 8005 §4.1: the HIT counts that follows from the key, whatever the record says.
+      const hit = hitOf(identity);
+      const mark = bytesEqual(hit, value.hit) ? "" : ", the record's HIT is wrong";
+      entries.push({
+        hit: formatHit(hit),
+        kind: describeAlgorithm(identity) + mark,
+        rendezvous: value.rendezvousNames.map(formatHostName),
+        source: "dns",
+      });
+    } catch {
+      // A record that cannot be read names nobody.
+    }
+  }
+  return entries;
+}
+
+function addressesIn(answer: DnsMessage | undefined, type: number): Uint8Array[] {
+  if (answer === undefined) return [];
+  return answersOfType(answer, type)
+    .map((record) => rdataOf(answer, record))
+    .filter((rdata) => rdata.length === (type === TYPE.A ? 4 : 16))
+    .map((rdata) => type === TYPE.A ? mapIpv4(rdata) : rdata.slice());
+}
+
+function responseCode(answer: DnsMessage | undefined, isServing: boolean): string {
+  if (!isServing) return "the DNS proxy is off";
+  if (answer === undefined) return "no answer from DNS";
+  const rcode = answer.flags & FLAG.RCODE_MASK;
+  const isEmpty = rcode === RCODE.NOERROR && answer.records.every((r) => r.section !== "answer");
+  return isEmpty ? "NOERROR, no addresses" : rcodeName(rcode);
+}

@@ -1,0 +1,166 @@
+/**
+ * Names: the DNS proxy with its sockets, the static names, and the system's resolver pointed at
+ * the proxy. Started when HITs can be bound, and taken down first.
+ */
+
+import { UserError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Instant } from "../base/time.ts";
+import { DnsProxy } from "../dns/proxy.ts";
+import { StaticNames } from "../dns/static_names.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { DnsReport, LookupReport } from "./api_protocol.ts";
+import type { Config } from "./config.ts";
+import { DEFAULT_LISTEN, DnsServer } from "./dns_server.ts";
+import { HostsWatcher } from "./hosts_watcher.ts";
+import { lookupName } from "./name_lookup.ts";
+import { resolverOf } from "./repair.ts";
+import type { StatePaths } from "./state_paths.ts";
+import { SYSTEM_RANDOM } from "./system_random.ts";
+import type { UndoStack } from "./undo_stack.ts";
+
+const DNS_PORT = 53;
+
+/** How long `lookup` waits for the proxy, in milliseconds; it answers within 4 s (DNS-066). */
+const LOOKUP_TIMEOUT_MS = 4500;
+
+/** What names need of the rest. */
+export interface NameServiceOptions {
+  readonly config: Config;
+  readonly paths: StatePaths;
+  readonly engine: Pick<Engine, "learnPeer" | "peers">;
+  readonly ownHits: readonly { readonly hit: Uint8Array; readonly name: string }[];
+  readonly now: () => Instant;
+  readonly logger: Logger;
+}
+
+/** The running service. */
+export class NameService {
+  /** Sentences for the user: what could not be had. */
+  readonly warnings: string[] = [];
+  readonly #options: NameServiceOptions;
+  readonly #proxy: DnsProxy;
+  readonly #watcher: HostsWatcher;
+  #staticNames = StaticNames.NONE;
+  #server: DnsServer | undefined;
+  #upstreams: readonly string[] = [];
+  #isResolver = false;
+
+  private constructor(options: NameServiceOptions) {
+    const { engine, logger, ownHits, paths, now } = options;
+    this.#options = options;
+    this.#proxy = new DnsProxy({
+      learn: (at, mapping) => engine.learnPeer(at, mapping),
+      ownHits,
+      random: SYSTEM_RANDOM,
+      logger,
+    });
+    this.#watcher = new HostsWatcher(paths.hostsFile, logger, (entries) => {
+      this.#staticNames = new StaticNames(entries);
+      engine.peers.forgetSource("static");
+      for (const mapping of this.#staticNames.mappings()) {
+        // One without addresses would only keep those out that DNS has (DNS-178).
+        if (mapping.locators.length > 0) engine.learnPeer(now(), mapping);
+      }
+      this.#proxy.setStaticNames(this.#staticNames);
+    });
+  }
+
+  /**
+   * Reads the static names, serves, tests itself, and takes the resolver over.
+   *
+   * @throws {UserError} When `resolver = required` and it cannot be had.
+   */
+  static async start(options: NameServiceOptions, undo: UndoStack): Promise<NameService> {
+    const service = new NameService(options);
+    undo.push("Closing the hosts file", () => service.#watcher.close());
+    service.#watcher.load();
+    try {
+      await service.#serve(undo);
+      service.#takeOver(undo);
+    } catch (error) {
+      if (!(error instanceof UserError) || options.config.resolver === "required") throw error;
+      service.#warn(error.message);
+    }
+    return service;
+  }
+
+  /** Reads the hosts file anew; how many lines it has. */
+  reloadHosts(): number {
+    return this.#watcher.load();
+  }
+
+  report(): DnsReport {
+    return {
+      isServing: this.#server !== undefined,
+      listen: this.#server?.addresses[0] ?? null,
+      upstream: this.#upstreams,
+      isResolver: this.#isResolver,
+    };
+  }
+
+  /** What is known of a name. @throws {ApiRefusal} When it is no name. */
+  lookup(name: string): Promise<LookupReport> {
+    const { engine, now } = this.#options;
+    const address = this.#server?.addresses[0];
+    return lookupName({
+      proxy: address === undefined
+        ? undefined
+        : { address, port: DNS_PORT, timeoutMs: LOOKUP_TIMEOUT_MS },
+      staticNames: this.#staticNames,
+      locatorsOf: (hit) => engine.peers.lookup(now(), hit)?.locators ?? [],
+    }, name);
+  }
+
+  async #serve(undo: UndoStack): Promise<void> {
+    const { config, logger, now, paths } = this.#options;
+    const isDefault = config.listen === "127.0.0.1";
+    const server = await DnsServer.start({
+      proxy: this.#proxy,
+      now,
+      logger,
+      listen: isDefault ? DEFAULT_LISTEN : [[config.listen], ["127.0.0.139"]],
+      port: DNS_PORT,
+    });
+    undo.push("Closing the DNS proxy", async () => {
+      this.#server = undefined;
+      await server.close();
+    });
+    for (const warning of server.warnings) {
+      this.#warn(`${warning.replace(/\.$/, "")}; the proxy listens on ${server.addresses[0]}.`);
+    }
+    const situation = resolverOf(paths, logger).inspect(server.addresses);
+    this.#upstreams = config.upstream.length > 0 ? config.upstream : situation.upstreams;
+    for (const warning of situation.warnings) {
+      if (config.upstream.length === 0) this.#warn(warning);
+    }
+    server.setUpstreams(this.#upstreams.map((address) => ({ address, port: DNS_PORT })));
+    await server.selfTest();
+    this.#server = server;
+  }
+
+  #takeOver(undo: UndoStack): void {
+    const { config, logger, paths } = this.#options;
+    const address = this.#server?.addresses[0];
+    if (address === undefined) return;
+    if (config.resolver === "none") {
+      this.#warn(
+        `The resolver is left alone, as configured. To use HIP names put "nameserver ${address}" ` +
+          "into /etc/resolv.conf.",
+      );
+      return;
+    }
+    const resolver = resolverOf(paths, logger);
+    undo.push("Restoring the resolver", () => {
+      this.#isResolver = false;
+      resolver.restore();
+    });
+    resolver.takeOver(address);
+    this.#isResolver = true;
+  }
+
+  #warn(sentence: string): void {
+    this.warnings.push(sentence);
+    this.#options.logger.log("warning", sentence);
+  }
+}
