@@ -16,6 +16,11 @@ import { algorithmName, hitSuiteForAlgorithm } from "../../lib/crypto/hit_suite.
 
 const seeded = () => new SeededRandom(new Uint8Array(32).fill(6));
 
+/** One of each, made once: RSA and DSA take their time. */
+const identities = new Map(
+  IDENTITY_KINDS.map((kind) => [kind, generateHostIdentity(kind, seeded())]),
+);
+
 Deno.test("generateHostIdentity() makes every kind, named and of the right suite", () => {
   const expected = new Map([
     ["rsa", ["RSA 2048", 1, 5]],
@@ -26,7 +31,7 @@ Deno.test("generateHostIdentity() makes every kind, named and of the right suite
     ["ecdsa-low", ["ECDSA_LOW SECP160R1", 3, 9]],
   ]);
   for (const kind of IDENTITY_KINDS) {
-    const identity = generateHostIdentity(kind, seeded());
+    const identity = identities.get(kind)!;
     const { algorithm } = identity;
     deepEqual(
       [describeAlgorithm(identity), hitSuiteOf(identity), algorithm],
@@ -62,7 +67,7 @@ Deno.test("HIT-013 DET-019 Host Identities hold label, then the runtime's own id
 });
 
 Deno.test("HIT-011 HIT-012 a DSA Host Identity has T = 8 for 1024 bits, and 213 + 24 T octets", () => {
-  const { hostIdentity } = generateHostIdentity("dsa", seeded());
+  const { hostIdentity } = identities.get("dsa")!;
   equal(hostIdentity[0], 8);
   equal(hostIdentity.length, 213 + 24 * 8);
 });
@@ -116,7 +121,7 @@ Deno.test("a damaged private key never yields an identity with numbers out of ra
     `-----BEGIN PRIVATE KEY-----\n${Buffer.from(octets).toString("base64")}\n` +
     "-----END PRIVATE KEY-----\n";
   for (const kind of ["rsa", "ecdsa-p256", "dsa"] as const) {
-    const { privateKey } = generateHostIdentity(kind, seeded(), { rsaBits: 1024 });
+    const { privateKey } = identities.get(kind)!;
     for (let length = 0; length < privateKey.length; length += 7) {
       throws(() => decodeIdentityPem(pem(privateKey.subarray(0, length))), UserError);
     }
