@@ -113,6 +113,9 @@ Deno.test("ESP-091 a Pad Length beyond the plaintext is refused", () => {
     const packet = packetWith(7, Uint8Array.from([1, 2, padLength, 17]));
     assert.equal(decapsulate(saPair(7).inbound, bufferOf(packet)), reason);
   }
+  // Sequence number 1 before it makes the padding look right: the length alone is wrong.
+  const packet = packetWith(7, Uint8Array.from([2, 3, 3, 17]));
+  assert.equal(decapsulate(saPair(7).inbound, bufferOf(packet)), "esp-bad-padding");
 });
 
 Deno.test("ESP-086 255 octets of padding are taken off", () => {
