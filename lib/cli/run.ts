@@ -14,6 +14,7 @@ import type { Environment } from "./environment.ts";
 import { sentence } from "./format.ts";
 import { registerHost } from "./host.ts";
 import { registerIdentity } from "./identity.ts";
+import { registerLabCommands } from "./lab_commands.ts";
 import { registerLookup } from "./lookup.ts";
 import { COLUMNS, type Output, systemOutput } from "./output.ts";
 import { registerPing } from "./ping.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerHost,
   registerClose,
   registerVersion,
+  registerLabCommands,
 ];
 
 /** Exit code for a command line that cannot be understood. */

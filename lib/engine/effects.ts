@@ -69,6 +69,14 @@ export type EngineEvent =
     readonly packets: number;
   }
   | {
+    /** DNS named a peer; the mapping stands before the answer leaves. */
+    readonly kind: "learned";
+    readonly at: Instant;
+    readonly name: string;
+    readonly peerHit: Uint8Array;
+    readonly locators: readonly Uint8Array[];
+  }
+  | {
     readonly kind: "drop";
     readonly at: Instant;
     readonly reason: DropReason;

@@ -345,6 +345,10 @@ export class Engine {
   /** Takes in what DNS or the hosts file says of a peer; sends nothing. */
   learnPeer(now: Instant, mapping: PeerMapping): void {
     this.peers.learn(now, mapping);
+    if (mapping.source === "dns") {
+      const { name, hit, locators } = mapping;
+      this.#events.add({ kind: "learned", at: now, name, peerHit: hit, locators });
+    }
   }
 
   /** Starts an exchange with a HIT unless there is an association already. */

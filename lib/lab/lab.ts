@@ -1,0 +1,321 @@
+/**
+ * A network on this machine for demonstrations, benchmarks and system tests: two hosts and a
+ * router between them, each a network namespace.
+ *
+ * ```
+ *   client                    router                     server
+ *   10.99.1.10  ----------  10.99.1.1
+ *   fd00:1::10              fd00:1::1
+ *                           10.99.2.1  ----------  10.99.2.80
+ *                           fd00:2::1              fd00:2::80
+ * ```
+ *
+ * A host also has a mount namespace in which /etc is a copy of its own, so that its resolver
+ * configuration can change without the machine's changing. Everything goes with `dispose`, and what
+ * a killed run left behind goes when the next one starts.
+ */
+
+import { UserError } from "../base/errors.ts";
+
+/** What a command said. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Addresses of one host of the lab. */
+export interface LabAddresses {
+  readonly ipv4: string;
+  readonly ipv6: string;
+  readonly gatewayIpv4: string;
+  readonly gatewayIpv6: string;
+}
+
+/** Which families a lab has. */
+export type LabFamilies = "both" | "ipv4" | "ipv6";
+
+export const CLIENT_ADDRESSES: LabAddresses = {
+  ipv4: "10.99.1.10",
+  ipv6: "fd00:1::10",
+  gatewayIpv4: "10.99.1.1",
+  gatewayIpv6: "fd00:1::1",
+};
+
+export const SERVER_ADDRESSES: LabAddresses = {
+  ipv4: "10.99.2.80",
+  ipv6: "fd00:2::80",
+  gatewayIpv4: "10.99.2.1",
+  gatewayIpv6: "fd00:2::1",
+};
+
+const PREFIX = "hiplab";
+
+/** One namespace and the processes in it. */
+export class LabHost {
+  readonly name: string;
+  /** Name of the network namespace. */
+  readonly namespace: string;
+  readonly #children: Deno.ChildProcess[] = [];
+  #anchor: Deno.ChildProcess | undefined;
+
+  constructor(name: string, namespace: string) {
+    this.name = name;
+    this.namespace = namespace;
+  }
+
+  /**
+   * Gives the host an /etc of its own.
+   *
+   * @param folder Where the copy is mounted; must exist.
+   * @param resolvConf Its /etc/resolv.conf.
+   */
+  async privateEtc(folder: string, resolvConf: string): Promise<void> {
+    const script = `set -e
+      mount -t tmpfs -o mode=755 hip-etc "$1"
+      cp -a /etc/. "$1"
+      rm -f "$1/resolv.conf"
+      printf '%s' "$2" > "$1/resolv.conf"
+      mount --bind "$1" /etc
+      echo ready
+      exec sleep 86400`;
+    const anchor = new Deno.Command("ip", {
+      args: [
+        ...["netns", "exec", this.namespace, "unshare", "--mount", "--propagation", "private"],
+        ...["sh", "-c", script, "sh", folder, resolvConf],
+      ],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#anchor = anchor;
+    const reader = anchor.stdout.getReader();
+    const { value } = await reader.read();
+    await reader.cancel();
+    if (value === undefined || !new TextDecoder().decode(value).includes("ready")) {
+      const problem = await new Response(anchor.stderr).text();
+      throw new UserError(
+        `cannot make a mount namespace (${problem.trim()}). Run it as root, with util-linux.`,
+      );
+    }
+    await anchor.stderr.cancel();
+  }
+
+  /** The command line that runs `command` inside this host. */
+  enter(command: readonly string[]): string[] {
+    return this.#anchor === undefined
+      ? ["ip", "netns", "exec", this.namespace, ...command]
+      : ["nsenter", `--target=${this.#anchor.pid}`, "--net", "--mount", "--", ...command];
+  }
+
+  /** Runs a command to its end. */
+  run(
+    command: readonly string[],
+    options: { readonly env?: Record<string, string>; readonly timeoutMs?: number } = {},
+  ): Promise<CommandResult> {
+    return runCommand(this.enter(command), options);
+  }
+
+  /** Starts a command that goes on until `stop` or `dispose`. */
+  spawn(
+    command: readonly string[],
+    options: Omit<Deno.CommandOptions, "args"> = {},
+  ): Deno.ChildProcess {
+    const [program, ...args] = this.enter(command);
+    const child = new Deno.Command(program!, {
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      ...options,
+      args,
+    }).spawn();
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Ends what was spawned here, the latest first, and waits for it. */
+  async dispose(): Promise<void> {
+    for (const child of this.#children.splice(0).reverse()) await endProcess(child);
+    if (this.#anchor !== undefined) await endProcess(this.#anchor);
+    await runCommand(["ip", "netns", "delete", this.namespace]);
+  }
+}
+
+/** Two hosts and a router; see the drawing above. */
+export class Lab {
+  readonly client: LabHost;
+  readonly router: LabHost;
+  readonly server: LabHost;
+  /** Scratch files of this lab. */
+  readonly folder: string;
+
+  private constructor(folder: string) {
+    const make = (name: string) => new LabHost(name, `${PREFIX}-${Deno.pid}-${name}`);
+    this.folder = folder;
+    this.client = make("client");
+    this.router = make("router");
+    this.server = make("server");
+  }
+
+  /** @throws {UserError} When a tool or the privilege is missing. */
+  static async create(families: LabFamilies = "both"): Promise<Lab> {
+    if (Deno.uid() !== 0) {
+      throw new UserError("network namespaces need root. Run it again with sudo.");
+    }
+    await requireTools(["ip", "nsenter", "unshare", "mount"]);
+    await sweepLeftovers();
+    const lab = new Lab(await Deno.makeTempDir({ prefix: `${PREFIX}-` }));
+    try {
+      await lab.#build(families);
+    } catch (error) {
+      await lab.dispose();
+      throw error;
+    }
+    return lab;
+  }
+
+  async #build(families: LabFamilies): Promise<void> {
+    for (const host of [this.client, this.router, this.server]) {
+      await must(["ip", "netns", "add", host.namespace]);
+      await must(host.enter(["ip", "link", "set", "lo", "up"]));
+    }
+    const router = this.router;
+    await must(router.enter(["sysctl", "-qw", "net.ipv4.ip_forward=1"]));
+    await must(router.enter(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"]));
+    await this.#link(this.client, "to-client", CLIENT_ADDRESSES, families);
+    await this.#link(this.server, "to-server", SERVER_ADDRESSES, families);
+    for (const [host, addresses] of this.#endHosts()) {
+      const etc = `${this.folder}/etc-${host.name}`;
+      await Deno.mkdir(etc);
+      const server = families === "ipv4" ? addresses.gatewayIpv4 : addresses.gatewayIpv6;
+      await host.privateEtc(etc, `nameserver ${server}\n`);
+    }
+  }
+
+  #endHosts(): [LabHost, LabAddresses][] {
+    return [[this.client, CLIENT_ADDRESSES], [this.server, SERVER_ADDRESSES]];
+  }
+
+  async #link(
+    host: LabHost,
+    routerDevice: string,
+    addresses: LabAddresses,
+    families: LabFamilies,
+  ): Promise<void> {
+    const { router } = this;
+    await must([
+      ...["ip", "link", "add", "eth0", "netns", host.namespace, "type", "veth"],
+      ...["peer", "name", routerDevice, "netns", router.namespace],
+    ]);
+    await must(host.enter(["ip", "link", "set", "eth0", "up"]));
+    await must(router.enter(["ip", "link", "set", routerDevice, "up"]));
+    if (families !== "ipv6") {
+      const { ipv4, gatewayIpv4 } = addresses;
+      await must(host.enter(["ip", "address", "add", `${ipv4}/24`, "dev", "eth0"]));
+      await must(router.enter(["ip", "address", "add", `${gatewayIpv4}/24`, "dev", routerDevice]));
+      await must(host.enter(["ip", "route", "add", "default", "via", gatewayIpv4]));
+    }
+    if (families !== "ipv4") {
+      const { ipv6, gatewayIpv6 } = addresses;
+      const add = (address: string, device: string) => [
+        ...["ip", "address", "add", `${address}/64`, "dev", device, "nodad"],
+      ];
+      await must(host.enter(add(ipv6, "eth0")));
+      await must(router.enter(add(gatewayIpv6, routerDevice)));
+      await must(host.enter(["ip", "route", "add", "default", "via", gatewayIpv6]));
+    }
+  }
+
+  /** Takes everything down again; safe to call twice. */
+  async dispose(): Promise<void> {
+    await Promise.all([this.client, this.server].map((host) => host.dispose()));
+    await this.router.dispose();
+    await Deno.remove(this.folder, { recursive: true }).catch(() => {});
+  }
+}
+
+/** Runs a command to its end; one that takes too long is killed and reported with code 124. */
+export async function runCommand(
+  command: readonly string[],
+  options: { readonly env?: Record<string, string>; readonly timeoutMs?: number } = {},
+): Promise<CommandResult> {
+  const [program, ...args] = command;
+  const { env = {}, timeoutMs } = options;
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program!, {
+      args,
+      env,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      return { code: 127, stdout: "", stderr: `${program}: not found` };
+    }
+    throw error;
+  }
+  let isLate = false;
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => {
+    isLate = true;
+    tryKill(child, "SIGKILL");
+  }, timeoutMs);
+  const { code, stdout, stderr } = await child.output();
+  clearTimeout(timer);
+  const decoder = new TextDecoder();
+  return {
+    code: isLate ? 124 : code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** Whether a program can be found on PATH. */
+export async function hasTool(name: string): Promise<boolean> {
+  return (await runCommand(["sh", "-c", `command -v "$1"`, "sh", name])).code === 0;
+}
+
+/** @throws {UserError} That names what is missing and how to get it. */
+export async function requireTools(names: readonly string[]): Promise<void> {
+  const missing: string[] = [];
+  for (const name of names) if (!await hasTool(name)) missing.push(name);
+  if (missing.length > 0) {
+    throw new UserError(
+      `${missing.join(", ")} not found. Install it: apt-get install iproute2 util-linux curl.`,
+    );
+  }
+}
+
+/** Asks a process to end, and insists after two seconds. */
+export async function endProcess(child: Deno.ChildProcess): Promise<void> {
+  tryKill(child, "SIGTERM");
+  const timer = setTimeout(() => tryKill(child, "SIGKILL"), 5000);
+  await child.status;
+  clearTimeout(timer);
+}
+
+function tryKill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+async function must(command: readonly string[]): Promise<void> {
+  const { code, stderr } = await runCommand(command);
+  if (code !== 0) {
+    throw new UserError(`"${command.join(" ")}" failed (${stderr.trim()}). Run it as root.`);
+  }
+}
+
+/** Deletes namespaces whose run was killed: their process does not exist any more. */
+async function sweepLeftovers(): Promise<void> {
+  const { stdout } = await runCommand(["ip", "netns", "list"]);
+  for (const match of stdout.matchAll(new RegExp(`^(${PREFIX}-(\\d+)-\\w+)`, "gm"))) {
+    const [, namespace, pid] = match;
+    const isAlive = await Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+    if (!isAlive) await runCommand(["ip", "netns", "delete", namespace!]);
+  }
+}
