@@ -132,7 +132,8 @@ fetch() {
 npm_pack() {
   mkdir -p "$2"
   (cd "$2" && npm pack --silent --prefer-offline --fetch-retries=1 \
-    --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=3000 "$1" >npm.out 2>npm.log && tar -xzf ./*.tgz && rm -f ./*.tgz) ||
+    --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=3000 "$1" >npm.out 2>npm.log &&
+    tar -xzf ./*.tgz && rm -f ./*.tgz) ||
     { show_tail "$2/npm.log"; return 1; }
 }
 

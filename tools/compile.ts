@@ -40,7 +40,16 @@ async function compile(output: string, isRelease: boolean): Promise<number> {
   const include = await exists(WORKER) ? ["--include", WORKER] : [];
   const { code } = await new Deno.Command(Deno.execPath(), {
     // The types are checked by `deno task ok`; a build need not do it again.
-    args: ["compile", "--no-check", "--allow-all", ...include, "--output", output, "main.ts"],
+    args: [
+      "compile",
+      "--quiet",
+      "--no-check",
+      "--allow-all",
+      ...include,
+      "--output",
+      output,
+      "main.ts",
+    ],
     env,
   }).spawn().status;
   return code;
