@@ -113,7 +113,9 @@ export function idsShown(results: readonly TestResult[]): Set<string> {
   const ids = new Set<string>();
   for (const result of results) {
     if (result.outcome !== "passed") continue;
-    for (const [id] of result.title.matchAll(/\b[A-Z][A-Z0-9]{1,3}-[0-9]{2,3}[a-z]?\b/g)) ids.add(id);
+    for (const [id] of result.title.matchAll(/\b[A-Z][A-Z0-9]{1,3}-[0-9]{2,3}[a-z]?\b/g)) {
+      ids.add(id);
+    }
   }
   return ids;
 }
