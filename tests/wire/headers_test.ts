@@ -73,6 +73,7 @@ Deno.test("isIpv6Packet() demands version 6 and a Payload Length that fits exact
   const packet = buildIpv6Packet(source, destination, 17, new Uint8Array(9));
   assert.ok(isIpv6Packet(packet, 0, packet.length));
   assert.ok(!isIpv6Packet(packet, 0, packet.length - 1));
+  assert.ok(!isIpv6Packet(new Uint8Array([...packet, 0]), 0, packet.length + 1));
   assert.ok(!isIpv6Packet(packet, 0, 39));
   packet[0] = 0x40;
   assert.ok(!isIpv6Packet(packet, 0, packet.length));
