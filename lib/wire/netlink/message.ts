@@ -138,7 +138,7 @@ export function parseErrno(payload: Uint8Array): number {
   if (payload.length < 4) {
     throw new MalformedPacketError("netlink error", `need 4 octets, have ${payload.length}`);
   }
-  return -viewOf(payload).getInt32(0, true);
+  return Math.abs(viewOf(payload).getInt32(0, true));
 }
 
 /**
