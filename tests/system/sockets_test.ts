@@ -1,0 +1,83 @@
+/** Raw sockets between two namespaces joined by a veth pair with an MTU of 1500. */
+
+import assert from "node:assert/strict";
+import { CANNOT_RUN, join, type Namespace, withNamespaces } from "./fixtures/namespace.ts";
+
+interface Received {
+  readonly isReceived: boolean;
+  readonly length: number;
+  readonly isIntact: boolean;
+  readonly local: string;
+  readonly peer: string;
+  readonly protocol: number;
+  readonly trafficClass: number;
+  readonly hopLimit: number;
+}
+
+async function exchange(
+  from: Namespace,
+  to: Namespace,
+  packet: { protocol: number; source: string; destination: string; length: number },
+): Promise<Received> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const flag = `${folder}/listening`;
+    const family = packet.destination.includes(":") ? "6" : "4";
+    const receiving = to.fixture<Received>(
+      "receive_packet.ts",
+      String(packet.protocol),
+      family,
+      flag,
+    );
+    while (!await Deno.stat(flag).then(() => true, () => false)) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const link = JSON.parse(await from.ip("-j link show eth0")) as { ifindex: number }[];
+    const { protocol, source, destination, length } = packet;
+    const args = [protocol, source, destination, length, 0xb9, 33, link[0]!.ifindex].map(String);
+    assert.equal(await from.fixture("send_packet.ts", ...args), "sent");
+    return await receiving;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function expected(protocol: number, peer: string, local: string, length: number): Received {
+  const header = { protocol, trafficClass: 0xb9, hopLimit: 33 };
+  return { isReceived: true, isIntact: true, length, local, peer, ...header };
+}
+
+/** Source, destination; each address of two, so that the choice of the source shows. */
+const PATHS = [["10.0.0.11", "10.0.0.2"], ["fd00::11", "fd00::2"], ["fe80::1", "fe80::2"]] as const;
+
+for (const [source, destination] of PATHS) {
+  Deno.test({
+    name: `Packets from ${source} to ${destination} carry both addresses, class and hop limit`,
+    ignore: CANNOT_RUN,
+    fn: () =>
+      withNamespaces(2, async (a, b) => {
+        await join(a, b);
+        await a.ip("addr add 10.0.0.11/24 dev eth0");
+        await a.ip("addr add fd00::11/64 dev eth0 nodad");
+        for (const protocol of [139, 50]) {
+          const packet = { protocol, source, destination, length: 400 };
+          const received = await exchange(a, b, packet);
+          assert.deepEqual(received, expected(protocol, source, destination, 400));
+        }
+      }),
+  });
+}
+
+Deno.test({
+  name: "HDR-018 HDR-019 HDR-020 HIP packets above the MTU cross in fragments, IPv4 and IPv6",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withNamespaces(2, async (a, b) => {
+      await join(a, b);
+      for (const [source, destination] of [["10.0.0.1", "10.0.0.2"], ["fd00::1", "fd00::2"]]) {
+        const packet = { protocol: 139, source: source!, destination: destination!, length: 2008 };
+        const received = await exchange(a, b, packet);
+        assert.deepEqual(received, expected(139, source!, destination!, 2008));
+      }
+    }),
+});
