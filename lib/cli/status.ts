@@ -50,16 +50,18 @@ export function statusLines(report: StatusReport, paint: Output["paint"]): strin
     lines.push("No associations. Try: hip ping NAME");
     return lines;
   }
-  const [heading, ...rows] = renderTable([
+  const table = [
     ["PEER", "HIT", "STATE", "PATH", "IN / OUT", "SINCE"],
     ...report.associations.map(associationCells),
-  ]);
+  ];
+  // A HIT or a state is of no use in part; of a name or an address the beginning still helps.
+  const [heading, ...rows] = renderTable(table, { shrinkable: [0, 3] });
   return [...lines, paint("bold", heading ?? ""), ...rows];
 }
 
 function associationCells(association: AssociationReport): string[] {
   const { octetsIn, octetsOut, establishedForMs, peerAddress, failure } = association;
-  const isUp = establishedForMs !== null;
+  const isUp = establishedForMs !== null && ["ESTABLISHED", "R2-SENT"].includes(association.state);
   const path = peerAddress === null ? "-" : `direct, ${peerAddress}`;
   return [
     association.name === "" ? "-" : association.name,

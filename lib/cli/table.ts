@@ -6,14 +6,24 @@ import { COLUMNS } from "./output.ts";
 /** Spaces between two columns. */
 const GAP = 2;
 
+/** How a table is laid out. */
+export interface TableOptions {
+  /** Columns that no line exceeds. */
+  readonly width?: number;
+  /** Numbers of the columns that give way, the widest of them first; all if left out. */
+  readonly shrinkable?: readonly number[];
+}
+
 /**
  * Lays out a table.
  *
  * @param rows The first row is the heading; all rows have the same number of cells.
- * @param width Columns that no line exceeds; the widest column gives way.
  * @returns Lines without trailing spaces.
  */
-export function renderTable(rows: readonly (readonly string[])[], width = COLUMNS): string[] {
+export function renderTable(
+  rows: readonly (readonly string[])[],
+  { width = COLUMNS, shrinkable }: TableOptions = {},
+): string[] {
   const columns = rows[0]?.length ?? 0;
   const widths = Array.from(
     { length: columns },
@@ -21,7 +31,8 @@ export function renderTable(rows: readonly (readonly string[])[], width = COLUMN
   );
   const total = () => widths.reduce((sum, w) => sum + w, 0) + GAP * (columns - 1);
   while (total() > width) {
-    const widest = widths.indexOf(Math.max(...widths));
+    const candidates = shrinkable ?? widths.keys().toArray();
+    const widest = candidates.reduce((a, b) => widths[b]! > widths[a]! ? b : a);
     if (widths[widest]! <= 1) break;
     widths[widest]!--;
   }

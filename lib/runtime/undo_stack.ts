@@ -1,6 +1,13 @@
-/** What must be taken back, in reverse order, when a start fails or the agent ends. */
+/**
+ * What must be taken back, in reverse order, when a start fails or the agent ends.
+ *
+ * One step that hangs must not keep the others from being taken back: it is left behind.
+ */
 
 import type { Logger } from "../base/logger.ts";
+
+/** Longest that one step may take, in milliseconds; closing associations takes 2 s at most. */
+const STEP_TIMEOUT_MS = 3000;
 
 interface Step {
   readonly what: string;
@@ -30,11 +37,24 @@ export class UndoStack {
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       this.#logger.log("debug", step.what);
       try {
-        await step.undo();
+        if (!await inTime(step.undo())) this.#logger.log("error", `${step.what} does not end`);
       } catch (error) {
         const problem = error instanceof Error ? error.message : String(error);
         this.#logger.log("error", `${step.what} failed: ${problem}`);
       }
     }
+  }
+}
+
+async function inTime(action: void | Promise<void>): Promise<boolean> {
+  if (action === undefined) return true;
+  let timer: number | undefined;
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), STEP_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([action.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
   }
 }
