@@ -10,9 +10,13 @@
 
 import { UserError } from "../lib/base/errors.ts";
 import { HEADROOM, type PacketBuffer, PacketPath } from "../lib/base/packet_buffer.ts";
-import type { OutgoingPacket } from "../lib/engine/effects.ts";
-import type { LocalLocator } from "../lib/host/local_locators.ts";
-import type { IpFamily, IpSocket, SendResult } from "../lib/runtime/ports.ts";
+import type {
+  IpFamily,
+  IpSocket,
+  LocalLocator,
+  OutgoingPacket,
+  SendResult,
+} from "../lib/runtime/ports.ts";
 import { checked, ERRNO, lastErrno, SyscallError } from "./errno.ts";
 import * as c from "./layouts.ts";
 import { libc } from "./libc.ts";

@@ -13,6 +13,9 @@ import type { JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 
+// Part of the contracts below; `ffi/` knows them from here.
+export type { LocalLocator, OutgoingPacket };
+
 /** Something that `Readiness` can wait for: it becomes readable. */
 export interface Pollable {
   /** The system's number for it; fakes may use any number. */
