@@ -224,11 +224,17 @@ export class Association implements AssociationHandle {
 
   // ---- Responder: an I2 was found right --------------------------------------------------------
 
-  /** A retransmitted I2 gets the stored R2 again (§6.9 step 4). @returns Whether it was one. */
+  /**
+   * A retransmitted I2 gets the stored R2 again (§6.9 step 4), in ESTABLISHED too: R2-SENT may have
+   * ended by time while every R2 was lost, and a late copy must not replace the association.
+   *
+   * @returns Whether it was one.
+   */
   repeatR2(now: Instant, i2: Uint8Array, addresses: AddressPair): boolean {
     const state = this.#state;
-    if (state.kind !== "R2-SENT" || !bytesEqual(state.i2, i2)) return false;
-    this.#context.transmit(now, addresses, state.r2);
+    if (state.kind !== "R2-SENT" && state.kind !== "ESTABLISHED") return false;
+    if (state.answered === undefined || !bytesEqual(state.answered.i2, i2)) return false;
+    this.#context.transmit(now, addresses, state.answered.r2);
     return true;
   }
 
@@ -254,7 +260,11 @@ export class Association implements AssociationHandle {
     this.puzzleTime = undefined;
     this.baseExchangeTime = elapsed(receivedAt, now);
     const completeAt = after(now, settings.exchangeCompleteTimeout);
-    this.#transition(now, { kind: "R2-SENT", security, i2, r2, completeAt }, "I2 accepted");
+    this.#transition(
+      now,
+      { kind: "R2-SENT", security, answered: { i2, r2 }, completeAt },
+      "I2 accepted",
+    );
     this.#context.transmit(now, addresses, r2);
   }
 
@@ -268,8 +278,13 @@ export class Association implements AssociationHandle {
     security.inbound.isActive = true;
     security.outbound.isActive = true;
     this.establishedAt = now;
+    const answered = this.#state.kind === "R2-SENT" ? this.#state.answered : undefined;
     const idleAt = after(now, this.#context.settings.unusedAssociationLifetime);
-    this.#transition(now, { kind: "ESTABLISHED", security, packetsSeen: 0n, idleAt }, why);
+    this.#transition(
+      now,
+      { kind: "ESTABLISHED", security, answered, packetsSeen: 0n, idleAt },
+      why,
+    );
     this.#context.established(now, this);
   }
 

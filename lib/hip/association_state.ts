@@ -43,6 +43,12 @@ export interface Security {
   readonly outbound: OutboundSa;
 }
 
+/** The I2 that was accepted and the R2 that answered it, for retransmissions (OPEN-22). */
+export interface AnsweredI2 {
+  readonly i2: Uint8Array;
+  readonly r2: Uint8Array;
+}
+
 export type AssociationState =
   | { readonly kind: "UNASSOCIATED" }
   | { readonly kind: "I1-SENT"; readonly initiation: Initiation }
@@ -62,14 +68,14 @@ export type AssociationState =
   | {
     readonly kind: "R2-SENT";
     readonly security: Security;
-    /** The I2 that was accepted and the R2 that answered it, for retransmissions (OPEN-22). */
-    readonly i2: Uint8Array;
-    readonly r2: Uint8Array;
+    readonly answered: AnsweredI2;
     readonly completeAt: Instant;
   }
   | {
     readonly kind: "ESTABLISHED";
     readonly security: Security;
+    /** Absent at the Initiator. */
+    readonly answered: AnsweredI2 | undefined;
     /** Packets seen when the idle timer was last set, and when it runs out. */
     packetsSeen: bigint;
     idleAt: Instant;

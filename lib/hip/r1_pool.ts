@@ -28,6 +28,8 @@ export interface R1Entry {
   /** S of appendix A: keys #I to the Initiator's HIT and address. */
   readonly secret: Uint8Array;
   readonly builtAt: Instant;
+  /** Solutions that made an association: the same I2 again would make the same keys again. */
+  readonly usedSolutions: Set<string>;
 }
 
 interface RetiredEntry {
@@ -98,6 +100,7 @@ export class R1Pool {
       dhPrivateKey: result.dhPrivateKey,
       secret: randomBytes(this.#options.random, 32),
       builtAt: now,
+      usedSolutions: new Set(),
     };
     this.#current.set(entry.dhGroup, entry);
     this.#byGeneration.set(entry.generation, entry);

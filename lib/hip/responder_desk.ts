@@ -167,6 +167,8 @@ export class ResponderDesk {
     const solution = packet.require(SOLUTION);
     const solutionKey = toHex(solution.randomI) + toHex(solution.solutionJ);
     if (this.#badSolutions.has(solutionKey)) return "hip-known-bad-solution";
+    // A replay would bring back old keys with counters at zero (RFC 7401 §4.1.4, RFC 5116 §3.1).
+    if (entry.usedSolutions.has(solutionKey)) return "hip-replayed";
     const refusal = checkSolution(
       rhashOfSuite(hitSuiteId(local.identity.hit)),
       entry.secret,
@@ -218,6 +220,7 @@ export class ResponderDesk {
   handleI2Done(now: Instant, pending: PendingI2, result: JobResult): void {
     this.#pending.delete(pairKey(pending.localHit, pending.peerHit));
     if (result.kind === "accept-i2") {
+      pending.entry.usedSolutions.add(pending.solutionKey);
       this.#replaceUsed(now, pending);
       this.#context.accepted(now, pending, result);
     } else if (result.kind === "failed") {
