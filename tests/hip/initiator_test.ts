@@ -63,6 +63,14 @@ function resigned(to: ToR1, tlvs: Uint8Array[], signer: PrivateHostIdentity = to
   return filled;
 }
 
+/** The R1 with an ECHO_REQUEST_SIGNED, its signature left as it was. */
+function withSignedRequest({ r1 }: ToR1, opaque: Uint8Array): Uint8Array {
+  const { senderHit, receiverHit, parameters } = parseHipPacket(r1);
+  const tlvs = parameters.map(({ offset, size }) => r1.slice(offset, offset + size));
+  const request = encodeParameter(ECHO_REQUEST_SIGNED, { opaque });
+  return emitHipPacket({ packetType: PACKET.R1, senderHit, receiverHit }, [...tlvs, request]);
+}
+
 const verifyR1 = (r1: Uint8Array) =>
   ({ kind: "verify-r1", r1, expectedIdentity: undefined }) as const;
 
@@ -205,12 +213,8 @@ Deno.test("ECH-001 ECH-002 ECH-003 buildI2() answers signed and unsigned echo re
   const unsigned = [new Uint8Array(0), new Uint8Array([1, 2, 3]), new Uint8Array(20).fill(9)];
   const to = exchangeToR1({ unsignedEchoRequests: unsigned });
   const opaque = new Uint8Array(11).fill(0x5a);
-  const signedRequest = encodeParameter(ECHO_REQUEST_SIGNED, { opaque });
-  const r1 = parseHipPacket(to.r1);
-  const tlvs = r1.parameters.map(({ offset, size }) => to.r1.slice(offset, offset + size));
-  const header = { packetType: PACKET.R1, senderHit: r1.senderHit, receiverHit: r1.receiverHit };
-  const withRequest = emitHipPacket(header, [...tlvs, signedRequest]);
-  const i2 = parseHipPacket(succeed({ ...buildI2Job(to), r1: withRequest }).i2);
+  const r1 = withSignedRequest(to, opaque);
+  const i2 = parseHipPacket(succeed({ ...buildI2Job(to), r1 }).i2);
   assert.deepEqual(i2.all(ECHO_RESPONSE_SIGNED), [{ opaque }]);
   assert.deepEqual(i2.all(ECHO_RESPONSE_UNSIGNED).map((echo) => echo.opaque), unsigned);
 });
@@ -223,6 +227,10 @@ Deno.test("ECH-006 HDR-007 buildI2() gives up rather than exceed 2048 octets", (
     unsignedEchoRequests: [new Uint8Array(1400)],
   });
   assert.equal(refusal(buildI2Job(big)), "hip-too-long");
+  const initiator = testIdentity("rsa", "alice");
+  const to = exchangeToR1({ initiator });
+  const r1 = withSignedRequest(to, new Uint8Array(1560));
+  assert.equal(refusal({ ...buildI2Job(to), r1 }), "hip-too-long");
 });
 
 Deno.test("HDR-014 buildI2() sets the A bit for an anonymous identity", () => {

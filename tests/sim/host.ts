@@ -1,0 +1,234 @@
+/**
+ * A host of the simulated world: an engine, addresses, an application. It does for the engine what
+ * the runtime's loop does in the program: hands packets in, takes effects out, runs jobs, wakes it
+ * when it asked to be woken.
+ */
+
+import { bytesEqual } from "../../lib/base/bytes.ts";
+import { SILENT } from "../../lib/base/logger.ts";
+import { PacketBuffer } from "../../lib/base/packet_buffer.ts";
+import { randomBytes } from "../../lib/base/random.ts";
+import { after, type Duration, type Instant, milliseconds } from "../../lib/base/time.ts";
+import type { PrivateHostIdentity } from "../../lib/crypto/host_key.ts";
+import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
+import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
+import type { AssociationStatus, OutgoingPacket } from "../../lib/engine/effects.ts";
+import { Engine } from "../../lib/engine/engine.ts";
+import type { ControlSettings } from "../../lib/hip/constants.ts";
+import type { ExchangePolicy, Job } from "../../lib/hip/jobs.ts";
+import { runJob } from "../../lib/hip/run_job.ts";
+import { parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { Application } from "./application.ts";
+import type { World } from "./world.ts";
+
+/** One group only, so that a host is ready after one job. */
+export const SIM_POLICY: ExchangePolicy = {
+  dhGroups: [7],
+  hipCiphers: [2, 4],
+  espSuites: [13, 8, 9],
+  hitSuites: [1, 2, 3, 5],
+};
+
+export interface HostOptions {
+  readonly identity: PrivateHostIdentity;
+  /** Text form, first the preferred one. */
+  readonly addresses: readonly string[];
+  readonly policy?: ExchangePolicy;
+  readonly settings?: Partial<ControlSettings>;
+}
+
+/** Virtual time of a job on the one worker of a host: near what a small machine needs. */
+function costOf(job: Job): Duration {
+  switch (job.kind) {
+    case "solve-puzzle":
+      return milliseconds(0.1 + Math.min(job.tries, 2 ** job.difficultyK) * 0.004);
+    case "build-r1":
+    case "accept-i2":
+      return milliseconds(3);
+    case "build-i2":
+      return milliseconds(2);
+    default:
+      return milliseconds(1);
+  }
+}
+
+export class Host {
+  readonly world: World;
+  readonly name: string;
+  readonly hit: Uint8Array;
+  readonly application: Application;
+  engine: Engine;
+  readonly #options: HostOptions;
+  readonly #addresses: readonly Uint8Array[];
+  readonly #buffer = new PacketBuffer(65_535);
+  /** Counts the engines this host has had: results for an earlier one are lost. */
+  #life = 0;
+  #workerFreeAt: Instant;
+  /** The one wake-up that counts; earlier plans are passed over. */
+  #wakeAt: Instant | undefined;
+
+  constructor(world: World, name: string, options: HostOptions) {
+    this.world = world;
+    this.name = name;
+    this.#options = options;
+    this.hit = options.identity.hit;
+    this.#addresses = options.addresses.map(parseIpAddress);
+    this.#workerFreeAt = world.now;
+    this.application = new Application(this);
+    this.engine = this.#boot();
+    world.trace.nameHit(this.hit, name);
+  }
+
+  /** The association with a peer as `hip status` would show it. */
+  associationWith(peer: Host): AssociationStatus | undefined {
+    return this.engine.association(peer.hit);
+  }
+
+  /** RFC name of the state towards a peer; UNASSOCIATED when there is none. */
+  stateTowards(peer: Host): string {
+    return this.associationWith(peer)?.state ?? "UNASSOCIATED";
+  }
+
+  owns(address: Uint8Array): boolean {
+    return this.#addresses.some((own) => bytesEqual(own, address));
+  }
+
+  /** Learns where a peer is, as from a hosts file; by default all its addresses. */
+  knows(peer: Host, addresses: readonly Uint8Array[] = peer.#addresses): void {
+    this.engine.learnPeer(this.world.now, {
+      hit: peer.hit,
+      identity: undefined,
+      locators: addresses,
+      rendezvous: [],
+      name: peer.name,
+      source: "static",
+      expires: undefined,
+    });
+    this.#settle();
+  }
+
+  /** Power off and on again: all state is gone, the identity stays. */
+  restart(): void {
+    this.world.trace.add(this.world.now, this.name, "restarts");
+    this.engine = this.#boot();
+  }
+
+  connect(peer: Host): void {
+    this.engine.connect(this.world.now, peer.hit);
+    this.#settle();
+  }
+
+  close(peer: Host): void {
+    this.engine.close(this.world.now, peer.hit);
+    this.#settle();
+  }
+
+  /** An inner packet from the application. */
+  sendInner(packet: Uint8Array): void {
+    const buffer = this.#buffer;
+    buffer.load(packet);
+    if (this.engine.handleTunPacket(this.world.now, buffer) === "transmit") {
+      const { path } = buffer;
+      this.world.route(this, {
+        protocol: path.protocol,
+        source: path.localAddress.slice(),
+        destination: path.peerAddress.slice(),
+        bytes: buffer.contents().slice(),
+        trafficClass: path.trafficClass,
+        hopLimit: path.hopLimit,
+      });
+    }
+    this.#settle();
+  }
+
+  /** A packet from outside. */
+  receive(packet: OutgoingPacket): void {
+    const buffer = this.#buffer;
+    buffer.load(packet.bytes);
+    const { path } = buffer;
+    path.protocol = packet.protocol;
+    path.localAddress.set(packet.destination);
+    path.peerAddress.set(packet.source);
+    path.trafficClass = packet.trafficClass;
+    path.hopLimit = packet.hopLimit;
+    const verdict = this.engine.handleDatagram(this.world.now, buffer);
+    const inner = verdict === "deliver" ? buffer.contents().slice() : undefined;
+    this.#settle();
+    if (inner !== undefined) this.application.receive(inner);
+  }
+
+  #boot(): Engine {
+    this.#life++;
+    this.#wakeAt = undefined;
+    this.#workerFreeAt = this.world.now;
+    const { identity, policy, settings, addresses } = this.#options;
+    this.engine = new Engine({
+      identities: [{ identity, name: this.name, isAnonymous: false }],
+      policy: policy ?? SIM_POLICY,
+      espProvider: PORTABLE_PROVIDER,
+      random: new SeededRandom(randomBytes(this.world.random, 32)),
+      logger: SILENT,
+      firstR1Generation: BigInt(this.#life) << 32n,
+      ...(settings === undefined ? {} : { settings }),
+    });
+    const locators = addresses.map((text) => ({
+      address: parseIpAddress(text),
+      interfaceIndex: 2,
+      prefixLength: text.includes(":") ? 64 : 96 + 24,
+      isDefault: true,
+    }));
+    this.engine.handleLocatorsChanged(this.world.now, locators);
+    this.engine.start();
+    this.#settle();
+    return this.engine;
+  }
+
+  /** The engine's contract: poll everything until there is nothing, then ask for the timeout. */
+  #settle(): void {
+    const { engine, world } = this;
+    for (let event = engine.pollEvent(); event; event = engine.pollEvent()) {
+      world.trace.addEvent(this.name, event);
+    }
+    for (let sent = engine.pollTransmit(); sent; sent = engine.pollTransmit()) {
+      world.route(this, sent);
+    }
+    for (let request = engine.pollJob(); request; request = engine.pollJob()) {
+      this.#run(request.id, request.job);
+    }
+    const inner: Uint8Array[] = [];
+    for (let packet = engine.pollDeliver(); packet; packet = engine.pollDeliver()) {
+      inner.push(packet);
+    }
+    this.#planWakeUp();
+    for (const packet of inner) this.application.receive(packet);
+  }
+
+  /** Computes at once; the answer comes when the worker would have it. */
+  #run(id: number, job: Job): void {
+    const life = this.#life;
+    // Jobs cross to another thread as copies.
+    const result = runJob(structuredClone(job));
+    const start = this.#workerFreeAt > this.world.now ? this.#workerFreeAt : this.world.now;
+    this.#workerFreeAt = after(start, costOf(job));
+    this.world.schedule(this.#workerFreeAt, () => {
+      if (life !== this.#life) return;
+      this.engine.handleJobDone(this.world.now, id, result);
+      this.#settle();
+    });
+  }
+
+  #planWakeUp(): void {
+    const next = this.engine.nextTimeout();
+    if (next === undefined || next === this.#wakeAt) return;
+    if (this.#wakeAt !== undefined && this.#wakeAt < next && this.#wakeAt > this.world.now) return;
+    const at = next > this.world.now ? next : this.world.now;
+    const life = this.#life;
+    this.#wakeAt = next;
+    this.world.schedule(at, () => {
+      if (life !== this.#life || this.#wakeAt !== next) return;
+      this.#wakeAt = undefined;
+      this.engine.handleTimeout(this.world.now);
+      this.#settle();
+    });
+  }
+}

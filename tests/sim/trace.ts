@@ -1,0 +1,64 @@
+/**
+ * What happened in a run, as text: virtual time, who, what. Two runs from one seed give the same
+ * lines, so a test may compare them whole.
+ */
+
+import type { EngineEvent } from "../../lib/engine/effects.ts";
+import { formatHit } from "../../lib/identity/hit.ts";
+import { toHex } from "../../lib/base/bytes.ts";
+import type { Instant } from "../../lib/base/time.ts";
+
+export class Trace {
+  readonly lines: string[] = [];
+  readonly #names = new Map<string, string>();
+
+  /** From now on this HIT is written as `name`. */
+  nameHit(hit: Uint8Array, name: string): void {
+    this.#names.set(toHex(hit), name);
+  }
+
+  /** One line; `text` says what happened. */
+  add(at: Instant, who: string, text: string): void {
+    this.lines.push(`${at.toFixed(3).padStart(12)} ms  ${who.padEnd(8)} ${text}`);
+  }
+
+  addEvent(who: string, event: EngineEvent): void {
+    this.add(event.at, who, this.#describe(event));
+  }
+
+  /** Lines that contain `text`. */
+  count(text: string): number {
+    return this.lines.filter((line) => line.includes(text)).length;
+  }
+
+  toString(): string {
+    return this.lines.join("\n");
+  }
+
+  #describe(event: EngineEvent): string {
+    switch (event.kind) {
+      case "packet": {
+        const arrow = event.direction === "out" ? "->" : "<-";
+        const peer = this.#name(event.peerHit);
+        const parameters = event.parameters.join(" ");
+        const size = `${event.lengthOctets} octets`;
+        return `${arrow} ${peer} ${event.packet} [${parameters}] ${size} ${event.detail}`.trimEnd();
+      }
+      case "state":
+        return `${this.#name(event.peerHit)} ${event.from} => ${event.to} (${event.why})`;
+      case "puzzle-solved":
+        return `solved the puzzle of ${this.#name(event.peerHit)}, #K ${event.difficultyK}, ` +
+          `${event.tries} tries`;
+      case "staged":
+        return `staged for ${this.#name(event.peerHit)}: ${event.packets}`;
+      case "learned":
+        return `learned ${event.name} as ${this.#name(event.peerHit)}`;
+      case "drop":
+        return `drop ${event.reason} ${event.detail}`.trimEnd();
+    }
+  }
+
+  #name(hit: Uint8Array): string {
+    return this.#names.get(toHex(hit)) ?? formatHit(hit);
+  }
+}
