@@ -51,5 +51,5 @@ export function sentence(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
   const begun = /^[A-Z][a-z]* /.test(line) ? line[0]!.toLowerCase() + line.slice(1) : line;
   // A command or a path at the end stays as it can be copied.
-  return /[.!?)"]$/.test(begun) || /: \S[^.]*$/.test(begun) ? begun : `${begun}.`;
+  return /[.!?)"]$/.test(begun) || /(?:Run|with): \S+( \S+)*$/.test(begun) ? begun : `${begun}.`;
 }

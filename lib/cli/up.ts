@@ -16,7 +16,7 @@ import { requirePrivilege } from "../runtime/privilege.ts";
 import { notifyServiceManager } from "../runtime/sd_notify.ts";
 import type { StatePaths } from "../runtime/state_paths.ts";
 import { type CliContext, example, pathsOf, stateFolderOf } from "./context.ts";
-import { formatSpan } from "./format.ts";
+import { formatSpan, sentence } from "./format.ts";
 
 interface UpOptions {
   readonly foreground?: true;
@@ -61,7 +61,7 @@ export function registerUp(program: Command, context: CliContext): void {
       for (const line of summaryLines(report, performance.now() - startedAt)) {
         context.output.print(line);
       }
-      for (const warning of report.warnings) context.output.note(`hip up: ${warning}`);
+      for (const warning of report.warnings) context.output.note(`hip up: ${sentence(warning)}`);
     });
 }
 

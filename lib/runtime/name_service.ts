@@ -127,7 +127,9 @@ export class NameService {
       await server.close();
     });
     for (const warning of server.warnings) {
-      this.#warn(`${warning.replace(/\.$/, "")}; the proxy listens on ${server.addresses[0]}.`);
+      this.#warn(
+        `${warning.replace(/\.$/, "")}; the proxy listens on ${server.addresses[0]} instead.`,
+      );
     }
     const situation = resolverOf(paths, logger).inspect(server.addresses);
     this.#upstreams = config.upstream.length > 0 ? config.upstream : situation.upstreams;

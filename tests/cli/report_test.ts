@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { lookupLines } from "../../lib/cli/lookup.ts";
+import { summary } from "../../lib/cli/ping.ts";
+import { statusLines } from "../../lib/cli/status.ts";
+import { summaryLines } from "../../lib/cli/up.ts";
+import type { AssociationReport, StatusReport } from "../../lib/runtime/api_protocol.ts";
+
+const HIT = "2001:22:8f31:1234:5678:9abc:def0:9a04";
+
+const ASSOCIATION: AssociationReport = {
+  name: "db1.a-rather-long-name.example.org",
+  localHit: HIT,
+  peerHit: "2001:22:41c0:1234:5678:9abc:def0:77ef",
+  state: "ESTABLISHED",
+  role: "initiator",
+  localAddress: "2001:db8:1111:2222:3333:4444:5555:6666",
+  peerAddress: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff",
+  inboundSpi: "0x00000100",
+  outboundSpi: "0x00000101",
+  espSuite: "AES-GCM",
+  dhGroup: 7,
+  hipCipher: 2,
+  peerAlgorithm: 7,
+  packetsIn: 1,
+  packetsOut: 1,
+  octetsIn: 1_200_000_000,
+  octetsOut: 88_000_000,
+  baseExchangeMs: 4.1,
+  puzzleMs: null,
+  establishedForMs: 7_200_000,
+  failure: null,
+};
+
+const REPORT: StatusReport = {
+  version: "0.1.0",
+  processId: 1,
+  isReady: true,
+  upForMs: 3 * 3_600_000,
+  interface: "hip0",
+  espProvider: "libcrypto",
+  identities: [{ name: "web1", hit: HIT, kind: "ECDSA P-256", isDefault: true }],
+  locators: ["192.0.2.1"],
+  dns: { isServing: true, listen: "127.0.0.1", upstream: ["10.0.2.3"], isResolver: true },
+  associations: [ASSOCIATION],
+  knownPeers: 1,
+  drops: {},
+  warnings: [],
+};
+
+const PLAIN = (_style: string, text: string) => text;
+
+Deno.test("hip status shows peers with whole HITs and states, in 80 columns", () => {
+  const failed = {
+    ...ASSOCIATION,
+    state: "E-FAILED",
+    establishedForMs: null,
+    failure: "no answer",
+  };
+  const lines = statusLines({ ...REPORT, associations: [ASSOCIATION, failed] }, PLAIN);
+  for (const line of lines) assert.ok(line.length <= 80, line);
+  const text = lines.join("\n");
+  assert.match(text, /^web1 {2}2001:22:8f31:/);
+  assert.match(text, /up 3 h {3}DNS ok \(127\.0\.0\.1\)/);
+  assert.match(
+    text,
+    /2001:22:41c0:\.\.\.:77ef {2}ESTABLISHED {2}direct, .* 1\.2 GB \/ 88 MB {2}2 h/,
+  );
+  assert.match(text, /E-FAILED {5}\(no ans/);
+});
+
+Deno.test("hip up says who we are, where the resolver points and what to try", () => {
+  const lines = summaryLines(REPORT, 180);
+  assert.deepEqual(lines, [
+    `hip is up.  ${HIT}  (ECDSA P-256, "web1")`,
+    "resolver: 127.0.0.1 (was 10.0.2.3)   ready in 180 ms",
+    "Try:  hip ping NAME    hip status    hip identity show --dns",
+  ]);
+  for (const line of lines) assert.ok(line.length <= 80);
+  const dns = { ...REPORT.dns, isResolver: false };
+  assert.match(summaryLines({ ...REPORT, dns }, 1)[1]!, /^resolver: unchanged, the proxy listens/);
+});
+
+Deno.test("hip lookup shows what an application gets, in order", () => {
+  const lines = lookupLines({
+    name: "www.hip.test",
+    identities: [{ hit: HIT, kind: "ECDSA P-256", rendezvous: ["rvs.hip.test"], source: "dns" }],
+    locators: ["192.0.2.2"],
+    answer: [HIT, "192.0.2.2"],
+    responseCode: "NOERROR",
+  });
+  assert.deepEqual(lines.slice(-3), [
+    "an application gets, in this order:",
+    `            ${HIT}`,
+    "            192.0.2.2",
+  ]);
+  assert.ok(lines.some((line) => line.includes("rvs.hip.test (rendezvous)")));
+});
+
+Deno.test("hip ping sums up", () => {
+  assert.equal(
+    summary(3, [0.6, 0.7, 0.8]),
+    "3 sent, 3 received; least 0.6 ms, mean 0.7 ms, most 0.8 ms",
+  );
+  assert.equal(summary(2, []), "2 sent, 0 received");
+});
