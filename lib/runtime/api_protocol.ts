@@ -199,9 +199,17 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
 const HIT_FIELDS = ["localHit", "peerHit"];
 const ADDRESS_FIELDS = ["source", "destination"];
 
-/** One event for the wire: octets become text, everything else stays as it is. */
-export function eventReport(event: EngineEvent): EventReport {
-  const report: Record<string, unknown> & { kind: string } = { kind: event.kind };
+/**
+ * One event for the wire: octets become text, everything else stays as it is.
+ *
+ * @param timeOrigin Calendar time of the clock's zero, in milliseconds since 1970: `wallMs` then
+ * lets the events of several agents on one host be put in order.
+ */
+export function eventReport(event: EngineEvent, timeOrigin: number): EventReport {
+  const report: Record<string, unknown> & { kind: string } = {
+    kind: event.kind,
+    wallMs: timeOrigin + event.at,
+  };
   for (const [key, value] of Object.entries(event)) {
     if (!(value instanceof Uint8Array)) report[key] = value;
     else if (HIT_FIELDS.includes(key)) report[key] = formatHit(value);

@@ -99,7 +99,9 @@ export class ApiServer {
             response = await handleRequest(agent, request);
             if (request.method === "events" && response.ok) {
               stopEvents();
-              stopEvents = agent.onEvent((event) => output.offer({ event: eventReport(event) }));
+              stopEvents = agent.onEvent((event) =>
+                output.offer({ event: eventReport(event, performance.timeOrigin) })
+              );
             }
           } catch (error) {
             if (!(error instanceof ApiRefusal)) throw error;

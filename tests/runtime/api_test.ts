@@ -145,8 +145,9 @@ Deno.test("eventReport() turns octets into text and keeps the rest", () => {
     lengthOctets: 48,
     detail: "",
   };
-  assert.deepEqual(eventReport(event), {
+  assert.deepEqual(eventReport(event, 1000), {
     ...event,
+    wallMs: 1012.5,
     localHit: LOCAL,
     peerHit: PEER,
     source: "192.0.2.1",
