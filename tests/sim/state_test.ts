@@ -114,19 +114,20 @@ Deno.test("BEX-042 FSM-036 an R2 lost until R2-SENT has ended is still sent agai
   );
 });
 
-Deno.test("FSM-063 FSM-064 BEX-024 crossing I1s: one association, the greater HIT is Responder", () => {
+Deno.test("FSM-008 FSM-009 FSM-063 BEX-024 crossing I1s: one association, the greater HIT is Responder", () => {
   for (const [a, b] of [["alice", "bob"], ["bob", "alice"]] as const) {
     const pair = makePair({
       alice: testIdentity("ecdsa-p256", a),
       bob: testIdentity("ecdsa-p256", b),
     });
-    const { world, alice, bob } = pair;
+    const { world, alice, bob, link } = pair;
     const first = alice.application.ping(bob);
     const second = bob.application.ping(alice);
     world.runUntil(() => alice.application.hasReply(first) && bob.application.hasReply(second));
     const [greater, smaller] = compareBytes(alice.hit, bob.hit) > 0 ? [alice, bob] : [bob, alice];
     assert.equal(greater.associationWith(smaller)?.role, "responder");
     assert.equal(smaller.associationWith(greater)?.role, "initiator");
+    assert.equal(link.count("R1", smaller), 0);
     for (const host of [alice, bob]) assert.equal(host.engine.status().associations.length, 1);
     assert.equal(
       alice.associationWith(bob)!.inboundSpi,
