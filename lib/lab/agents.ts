@@ -83,6 +83,7 @@ export async function startLabAgent(
   let isOver = false;
   child.status.then(() => isOver = true);
   await waitFor(`the agent of the ${host.name}`, async () => {
+    lab.signal?.throwIfAborted();
     if (isOver) throw new UserError(`the agent of the ${host.name} ended: ${await complaint()}`);
     return await isReady(socketFile);
   }, 20);

@@ -12,7 +12,8 @@
  *
  * A host also has a mount namespace in which /etc is a copy of its own, so that its resolver
  * configuration can change without the machine's changing. Everything goes with `dispose`, and what
- * a killed run left behind goes when the next one starts.
+ * a killed run left behind goes when the next one starts. Processes of a lab are in sessions of
+ * their own: Ctrl-C reaches the program that made the lab, which then takes it down in order.
  */
 
 import { UserError } from "../base/errors.ts";
@@ -57,15 +58,18 @@ export class LabHost {
   /** Name of the network namespace. */
   readonly namespace: string;
   readonly #children: Deno.ChildProcess[] = [];
+  readonly #signal: AbortSignal | undefined;
   #anchor: Deno.ChildProcess | undefined;
 
-  constructor(name: string, namespace: string) {
+  /** @param signal Once aborted, nothing is started here any more. */
+  constructor(name: string, namespace: string, signal?: AbortSignal) {
     this.name = name;
     this.namespace = namespace;
+    this.#signal = signal;
   }
 
   /**
-   * Gives the host an /etc of its own.
+   * Gives the host an /etc of its own, in which names come from files and DNS and nowhere else.
    *
    * @param folder Where the copy is mounted; must exist.
    * @param resolvConf Its /etc/resolv.conf.
@@ -76,9 +80,14 @@ export class LabHost {
       cp -a /etc/. "$1"
       rm -f "$1/resolv.conf"
       printf '%s' "$2" > "$1/resolv.conf"
+      if [ -f "$1/nsswitch.conf" ]; then
+        sed -i 's/^hosts:.*/hosts: files dns/' "$1/nsswitch.conf"
+      fi
+      if [ -d /run/nscd ]; then mount -t tmpfs hip-nscd /run/nscd; fi
       mount --bind "$1" /etc
       echo ready
       exec sleep 86400`;
+    this.#signal?.throwIfAborted();
     const anchor = new Deno.Command("ip", {
       args: [
         ...["netns", "exec", this.namespace, "unshare", "--mount", "--propagation", "private"],
@@ -87,6 +96,7 @@ export class LabHost {
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
+      detached: true,
     }).spawn();
     this.#anchor = anchor;
     const reader = anchor.stdout.getReader();
@@ -108,12 +118,10 @@ export class LabHost {
       : ["nsenter", `--target=${this.#anchor.pid}`, "--net", "--mount", "--", ...command];
   }
 
-  /** Runs a command to its end. */
-  run(
-    command: readonly string[],
-    options: { readonly env?: Record<string, string>; readonly timeoutMs?: number } = {},
-  ): Promise<CommandResult> {
-    return runCommand(this.enter(command), options);
+  /** Runs a command to its end. Rejects with the signal's reason when that is aborted. */
+  run(command: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+    const signal = this.#signal;
+    return runCommand(this.enter(command), signal === undefined ? options : { ...options, signal });
   }
 
   /** Starts a command that goes on until `stop` or `dispose`. */
@@ -121,11 +129,13 @@ export class LabHost {
     command: readonly string[],
     options: Omit<Deno.CommandOptions, "args"> = {},
   ): Deno.ChildProcess {
+    this.#signal?.throwIfAborted();
     const [program, ...args] = this.enter(command);
     const child = new Deno.Command(program!, {
       stdin: "null",
       stdout: "null",
       stderr: "null",
+      detached: true,
       ...options,
       args,
     }).spawn();
@@ -148,23 +158,27 @@ export class Lab {
   readonly server: LabHost;
   /** Scratch files of this lab. */
   readonly folder: string;
+  /** Once aborted, nothing is started any more; `dispose` still works. */
+  readonly signal: AbortSignal | undefined;
 
-  private constructor(folder: string) {
-    const make = (name: string) => new LabHost(name, `${PREFIX}-${Deno.pid}-${name}`);
+  private constructor(folder: string, signal: AbortSignal | undefined) {
+    const make = (name: string) => new LabHost(name, `${PREFIX}-${Deno.pid}-${name}`, signal);
     this.folder = folder;
+    this.signal = signal;
     this.client = make("client");
     this.router = make("router");
     this.server = make("server");
   }
 
-  /** @throws {UserError} When a tool or the privilege is missing. */
-  static async create(families: LabFamilies = "both"): Promise<Lab> {
-    if (Deno.uid() !== 0) {
-      throw new UserError("network namespaces need root. Run it again with sudo.");
-    }
-    await requireTools(["ip", "nsenter", "unshare", "mount"]);
+  /**
+   * @param signal Aborted, it stops the making, and later whatever runs in the lab; what was made
+   *   until then is taken down.
+   * @throws {UserError} When a tool or the privilege is missing.
+   */
+  static async create(families: LabFamilies = "both", signal?: AbortSignal): Promise<Lab> {
+    await requireLab();
     await sweepLeftovers();
-    const lab = new Lab(await Deno.makeTempDir({ prefix: `${PREFIX}-` }));
+    const lab = new Lab(await Deno.makeTempDir({ prefix: `${PREFIX}-${Deno.pid}-` }), signal);
     try {
       await lab.#build(families);
     } catch (error) {
@@ -176,12 +190,13 @@ export class Lab {
 
   async #build(families: LabFamilies): Promise<void> {
     for (const host of [this.client, this.router, this.server]) {
-      await must(["ip", "netns", "add", host.namespace]);
-      await must(host.enter(["ip", "link", "set", "lo", "up"]));
+      await this.#must(["ip", "netns", "add", host.namespace]);
+      await this.#must(host.enter(["ip", "link", "set", "lo", "up"]));
     }
-    const router = this.router;
-    await must(router.enter(["sysctl", "-qw", "net.ipv4.ip_forward=1"]));
-    await must(router.enter(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"]));
+    const forward = `for path in ipv4/ip_forward ipv6/conf/all/forwarding; do
+      if [ -e "/proc/sys/net/$path" ]; then echo 1 > "/proc/sys/net/$path"; fi
+    done`;
+    await this.#must(this.router.enter(["sh", "-e", "-c", forward]));
     await this.#link(this.client, "to-client", CLIENT_ADDRESSES, families);
     await this.#link(this.server, "to-server", SERVER_ADDRESSES, families);
     for (const [host, addresses] of this.#endHosts()) {
@@ -203,26 +218,36 @@ export class Lab {
     families: LabFamilies,
   ): Promise<void> {
     const { router } = this;
-    await must([
+    await this.#must([
       ...["ip", "link", "add", "eth0", "netns", host.namespace, "type", "veth"],
       ...["peer", "name", routerDevice, "netns", router.namespace],
     ]);
-    await must(host.enter(["ip", "link", "set", "eth0", "up"]));
-    await must(router.enter(["ip", "link", "set", routerDevice, "up"]));
+    await this.#must(host.enter(["ip", "link", "set", "eth0", "up"]));
+    await this.#must(router.enter(["ip", "link", "set", routerDevice, "up"]));
     if (families !== "ipv6") {
       const { ipv4, gatewayIpv4 } = addresses;
-      await must(host.enter(["ip", "address", "add", `${ipv4}/24`, "dev", "eth0"]));
-      await must(router.enter(["ip", "address", "add", `${gatewayIpv4}/24`, "dev", routerDevice]));
-      await must(host.enter(["ip", "route", "add", "default", "via", gatewayIpv4]));
+      await this.#must(host.enter(["ip", "address", "add", `${ipv4}/24`, "dev", "eth0"]));
+      await this.#must(
+        router.enter(["ip", "address", "add", `${gatewayIpv4}/24`, "dev", routerDevice]),
+      );
+      await this.#must(host.enter(["ip", "route", "add", "default", "via", gatewayIpv4]));
     }
     if (families !== "ipv4") {
       const { ipv6, gatewayIpv6 } = addresses;
       const add = (address: string, device: string) => [
         ...["ip", "address", "add", `${address}/64`, "dev", device, "nodad"],
       ];
-      await must(host.enter(add(ipv6, "eth0")));
-      await must(router.enter(add(gatewayIpv6, routerDevice)));
-      await must(host.enter(["ip", "route", "add", "default", "via", gatewayIpv6]));
+      await this.#must(host.enter(add(ipv6, "eth0")));
+      await this.#must(router.enter(add(gatewayIpv6, routerDevice)));
+      await this.#must(host.enter(["ip", "route", "add", "default", "via", gatewayIpv6]));
+    }
+  }
+
+  async #must(command: readonly string[]): Promise<void> {
+    const { signal } = this;
+    const { code, stderr } = await runCommand(command, signal === undefined ? {} : { signal });
+    if (code !== 0) {
+      throw new UserError(`"${command.join(" ")}" failed (${stderr.trim()}). Run it as root.`);
     }
   }
 
@@ -234,13 +259,24 @@ export class Lab {
   }
 }
 
-/** Runs a command to its end; one that takes too long is killed and reported with code 124. */
+/** How a command is run. */
+export interface RunOptions {
+  /** Variables beside our own. */
+  readonly env?: Record<string, string>;
+  /** After this the command is killed and reported with code 124. */
+  readonly timeoutMs?: number;
+  /** Aborted, it kills the command, and the promise rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs a command to its end, in a session of its own. */
 export async function runCommand(
   command: readonly string[],
-  options: { readonly env?: Record<string, string>; readonly timeoutMs?: number } = {},
+  options: RunOptions = {},
 ): Promise<CommandResult> {
   const [program, ...args] = command;
-  const { env = {}, timeoutMs } = options;
+  const { env = {}, timeoutMs, signal } = options;
+  signal?.throwIfAborted();
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program!, {
@@ -249,6 +285,7 @@ export async function runCommand(
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
+      detached: true,
     }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
@@ -261,8 +298,12 @@ export async function runCommand(
     isLate = true;
     tryKill(child, "SIGKILL");
   }, timeoutMs);
+  const kill = () => tryKill(child, "SIGKILL");
+  signal?.addEventListener("abort", kill);
   const { code, stdout, stderr } = await child.output();
+  signal?.removeEventListener("abort", kill);
   clearTimeout(timer);
+  signal?.throwIfAborted();
   const decoder = new TextDecoder();
   return {
     code: isLate ? 124 : code,
@@ -287,7 +328,20 @@ export async function requireTools(names: readonly string[]): Promise<void> {
   }
 }
 
-/** Asks a process to end, and insists after two seconds. */
+/**
+ * Checks what can be checked before anything is made.
+ *
+ * @param tools What is needed beside the lab's own.
+ * @throws {UserError} When a tool or the privilege is missing.
+ */
+export async function requireLab(...tools: readonly string[]): Promise<void> {
+  if (Deno.uid() !== 0) {
+    throw new UserError("network namespaces need root. Run it again with sudo.");
+  }
+  await requireTools(["ip", "nsenter", "unshare", "mount", ...tools]);
+}
+
+/** Asks a process to end, and insists after five seconds. */
 export async function endProcess(child: Deno.ChildProcess): Promise<void> {
   tryKill(child, "SIGTERM");
   const timer = setTimeout(() => tryKill(child, "SIGKILL"), 5000);
@@ -295,7 +349,10 @@ export async function endProcess(child: Deno.ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-function tryKill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+function tryKill(
+  child: { kill(signal: Deno.Signal): void },
+  signal: Deno.Signal,
+): void {
   try {
     child.kill(signal);
   } catch {
@@ -303,19 +360,17 @@ function tryKill(child: Deno.ChildProcess, signal: Deno.Signal): void {
   }
 }
 
-async function must(command: readonly string[]): Promise<void> {
-  const { code, stderr } = await runCommand(command);
-  if (code !== 0) {
-    throw new UserError(`"${command.join(" ")}" failed (${stderr.trim()}). Run it as root.`);
-  }
-}
-
-/** Deletes namespaces whose run was killed: their process does not exist any more. */
+/** Removes what runs that were killed left behind: their own process does not exist any more. */
 async function sweepLeftovers(): Promise<void> {
+  const isOver = (pid: string) => Deno.stat(`/proc/${pid}`).then(() => false, () => true);
   const { stdout } = await runCommand(["ip", "netns", "list"]);
   for (const match of stdout.matchAll(new RegExp(`^(${PREFIX}-(\\d+)-\\w+)`, "gm"))) {
     const [, namespace, pid] = match;
-    const isAlive = await Deno.stat(`/proc/${pid}`).then(() => true, () => false);
-    if (!isAlive) await runCommand(["ip", "netns", "delete", namespace!]);
+    if (!await isOver(pid!)) continue;
+    const { stdout: inside } = await runCommand(["ip", "netns", "pids", namespace!]);
+    for (const line of inside.split("\n").filter((line) => line !== "")) {
+      tryKill({ kill: (signal) => Deno.kill(Number(line), signal) }, "SIGKILL");
+    }
+    await runCommand(["ip", "netns", "delete", namespace!]);
   }
 }
