@@ -16,6 +16,7 @@ import type { UpstreamRequest, UpstreamServer } from "../dns/upstream.ts";
 import { CLASS_IN, FLAG, TYPE } from "../wire/dns/code_points.ts";
 import { emitQuestion, MessageBuilder } from "../wire/dns/message_builder.ts";
 import { parseName } from "../wire/dns/name.ts";
+import { isLoopback, parseIpAddress } from "../wire/ip_address.ts";
 
 /** Tried in turn; of each group the first address is needed and the others are a bonus. */
 export const DEFAULT_LISTEN: readonly (readonly string[])[] = [
@@ -93,6 +94,10 @@ export class DnsServer {
   static async start(options: DnsServerOptions): Promise<DnsServer> {
     const server = new DnsServer(options);
     for (const group of options.listen ?? DEFAULT_LISTEN) {
+      const outside = group.find((address) => !isLoopback(parseIpAddress(address)));
+      if (outside !== undefined) {
+        throw new UserError(`Cannot listen for DNS queries on ${outside}: it is not loopback.`);
+      }
       if (await server.#listenGroup(group)) return server;
     }
     throw new UserError(

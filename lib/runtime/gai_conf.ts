@@ -16,7 +16,7 @@ const TABLE = [
   "precedence ::ffff:0:0/96 10",
 ];
 
-const BEGIN = "# Added by hip: HITs before other addresses. \`hip down\` removes this part.";
+const BEGIN = "# Added by hip: HITs before other addresses. `hip down` removes this part.";
 
 /** Default precedence of ::/0 (RFC 6724 §2.1). */
 const DEFAULT_PRECEDENCE = 40;

@@ -46,7 +46,7 @@ export function formatProxyResolvConf(original: ResolvConf, proxyAddress: string
   const options = original.options.filter((word) => !REMOVED_OPTIONS.has(word));
   return [
     OWNER_MARK,
-    "# \`hip down\` puts back what was here before.",
+    "# `hip down` puts back what was here before.",
     `nameserver ${proxyAddress}`,
     ...original.otherLines,
     ...(options.length > 0 ? [`options ${options.join(" ")}`] : []),
