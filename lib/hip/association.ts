@@ -31,19 +31,10 @@ import {
 } from "./association_state.ts";
 import { backOff } from "./back_off.ts";
 import { MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
+import { ControlChannel, type SignedPacket, type VerifiedPacket } from "./control_channel.ts";
 import { Initiation, type R1Candidate } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
-import { verifyHipMac } from "./packet_verifier.ts";
 import { installSecurity, makeInboundSa } from "./security.ts";
-
-/** CLOSE, CLOSE_ACK and NOTIFY packets in signature verification at one time. */
-const MAX_VERIFYING = 4;
-
-/** A control packet whose MAC was right and whose signature is being checked. */
-interface Verifying {
-  readonly packet: HipPacket;
-  readonly addresses: AddressPair;
-}
 
 export class Association implements AssociationHandle {
   readonly localHit: Uint8Array;
@@ -55,9 +46,7 @@ export class Association implements AssociationHandle {
   /** Why the last attempt failed, in words. */
   failure: string | undefined;
   readonly #context: AssociationContext;
-  readonly #verifying = new Map<number, Verifying>();
-  /** Where the answer goes that a sign-packet job makes. */
-  readonly #replies = new Map<number, AddressPair>();
+  readonly #channel: ControlChannel;
   #peerHit: Uint8Array;
   #state: AssociationState = { kind: "UNASSOCIATED" };
   /** For opportunistic mode: the only address to send I1 to. */
@@ -71,6 +60,7 @@ export class Association implements AssociationHandle {
     opportunisticAddress?: Uint8Array,
   ) {
     this.#context = context;
+    this.#channel = new ControlChannel(context, this);
     this.localHit = localHit;
     this.#peerHit = peerHit;
     this.#opportunisticAddress = opportunisticAddress;
@@ -297,7 +287,10 @@ export class Association implements AssociationHandle {
       case "R2-SENT":
       case "ESTABLISHED": {
         const { keys, outbound } = state.security;
-        const addresses = { local: outbound.localAddress, peer: outbound.peerAddress };
+        const addresses = {
+          local: outbound.localAddress.slice(),
+          peer: outbound.peerAddress.slice(),
+        };
         const echo = randomBytes(this.#context.random, 16);
         this.#removeSecurity({ keepKeys: true });
         this.#transition(now, {
@@ -310,7 +303,8 @@ export class Association implements AssociationHandle {
           attempts: 0,
           retryAt: after(now, this.#context.settings.closeTimeout),
         }, why);
-        this.#sign(PACKET.CLOSE, keys, [encodeParameter(ECHO_REQUEST_SIGNED, { opaque: echo })]);
+        const request = encodeParameter(ECHO_REQUEST_SIGNED, { opaque: echo });
+        this.#channel.sign(PACKET.CLOSE, [request], addresses, keys);
         return;
       }
       case "I1-SENT":
@@ -347,23 +341,11 @@ export class Association implements AssociationHandle {
       default:
         return "hip-wrong-state";
     }
-    const hasMac = packet.packetType !== PACKET.NOTIFY;
-    if (hasMac && !verifyHipMac(packet, keys.rhash, keys.hipKeys.integrityIn)) {
-      return "hip-mac-failed";
-    }
-    if (this.#verifying.size >= MAX_VERIFYING) return "hip-busy";
-    const job = this.#context.submit(this, {
-      kind: "verify-signature",
-      packet: packet.bytes,
-      peerIdentity: keys.peerIdentity,
-    });
-    this.#verifying.set(job, { packet, addresses });
-    return undefined;
+    return this.#channel.verify(packet, addresses, keys);
   }
 
-  #handleVerifiedControl(now: Instant, { packet, addresses }: Verifying): void {
-    const keys = keysOf(this.#state);
-    if (keys === undefined) return;
+  #handleVerifiedControl(now: Instant, { packet, addresses, keys }: VerifiedPacket): void {
+    if (keysOf(this.#state) !== keys) return;
     if (packet.packetType === PACKET.NOTIFY) {
       // Informational only: no state follows from it (§6.13).
       this.#context.notified(now, this, packet);
@@ -387,73 +369,43 @@ export class Association implements AssociationHandle {
         "CLOSE received",
       );
     }
-    this.#sign(
-      PACKET.CLOSE_ACK,
-      keys,
-      [encodeParameter(ECHO_RESPONSE_SIGNED, { opaque })],
-      addresses,
-    );
+    const response = encodeParameter(ECHO_RESPONSE_SIGNED, { opaque });
+    this.#channel.sign(PACKET.CLOSE_ACK, [response], addresses, keys);
   }
 
-  #sign(
-    packetType: number,
-    keys: ControlKeys,
-    parameters: Uint8Array[],
-    replyTo?: AddressPair,
-  ): void {
-    const { random } = this.#context;
-    const job = this.#context.submit(this, {
-      kind: "sign-packet",
-      seed: randomBytes(random, 32),
-      identity: this.#context.identityOf(this.localHit),
-      packetType,
-      senderHit: this.localHit,
-      receiverHit: this.#peerHit,
-      parameters,
-      mac: { rhash: keys.rhash, key: keys.hipKeys.integrityOut },
-    });
-    if (replyTo !== undefined) this.#replies.set(job, replyTo);
-  }
-
-  #handleSigned(now: Instant, id: number, packetType: number, packet: Uint8Array): void {
-    const replyTo = this.#replies.get(id);
-    this.#replies.delete(id);
-    if (packetType === PACKET.CLOSE_ACK) {
-      if (this.#state.kind === "CLOSED" && replyTo !== undefined) {
-        this.#context.transmit(now, replyTo, packet);
-      }
-      return;
-    }
+  #handleSigned(now: Instant, { packetType, packet, addresses, keys }: SignedPacket): void {
     const state = this.#state;
-    if (state.kind !== "CLOSING") return;
-    state.close = packet;
-    state.attempts++;
-    this.#context.transmit(now, state.addresses, packet);
+    if (keysOf(state) !== keys) return;
+    if (state.kind === "CLOSING" && packetType === PACKET.CLOSE) {
+      state.close = packet;
+      state.attempts++;
+    }
+    this.#context.transmit(now, addresses, packet);
   }
 
   // ---- jobs and timers -------------------------------------------------------------------------
 
   /** The result of a job that this association submitted. */
   handleJobDone(now: Instant, id: number, job: Job, result: JobResult): void {
-    const verifying = this.#verifying.get(id);
-    if (verifying !== undefined) {
-      this.#verifying.delete(id);
-      if (result.kind === "verify-signature") this.#handleVerifiedControl(now, verifying);
-      else if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
-      return;
-    }
-    if (result.kind === "sign-packet" && job.kind === "sign-packet") {
-      this.#handleSigned(now, id, job.packetType, result.packet);
+    const control = this.#channel.finish(id, job, result);
+    if (control !== undefined) {
+      if (control === "refused") this.#countFailure(now, result);
+      else if (control.kind === "verified") this.#handleVerifiedControl(now, control);
+      else this.#handleSigned(now, control);
       return;
     }
     const state = this.#state;
     if (state.kind === "I2-SENT" && state.verifying === id) {
       state.verifying = undefined;
       if (result.kind === "verify-r2") this.#handleVerifiedR2(now, state, result.outboundSpi);
-      else if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
+      else this.#countFailure(now, result);
       return;
     }
     this.#initiation?.handleJobDone(now, id, job, result);
+  }
+
+  #countFailure(now: Instant, result: JobResult): void {
+    if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
   }
 
   /** RFC 7401 §6.10 step 6. */

@@ -7,7 +7,6 @@
  */
 
 import { Buffer } from "node:buffer";
-import { generateKeyPairSync } from "node:crypto";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { concatBytes } from "../base/bytes.ts";
 import { UserError } from "../base/errors.ts";
@@ -24,6 +23,7 @@ import {
   RSA,
 } from "../crypto/hit_suite.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
+import { DSA_BITS, generateDsaKey, generateRsaKey } from "../crypto/key_generation.ts";
 import { bitLength, integerToBytes, randomInteger } from "../crypto/integers.ts";
 import { emitEcPrivateKey, emitEd25519PrivateKey, parsePrivateKey } from "../crypto/private_key.ts";
 import { emitRsaPublicKey, MAX_RSA_BITS, MIN_RSA_BITS, parseRsaPublicKey } from "../crypto/rsa.ts";
@@ -48,8 +48,6 @@ export interface GenerateIdentityOptions {
 }
 
 const DEFAULT_RSA_BITS = 2048;
-const DSA_BITS = 1024;
-const DSA_Q_BITS = 160;
 
 /** The HIT Suite ID of an identity; throws a RangeError for an unknown algorithm. */
 export function hitSuiteOf(identity: PublicHostIdentity): number {
@@ -71,9 +69,9 @@ export function generateHostIdentity(
 ): PrivateHostIdentity {
   switch (kind) {
     case "rsa":
-      return identityFromPrivateKey(generateRsa(options.rsaBits ?? DEFAULT_RSA_BITS));
+      return identityFromPrivateKey(generateRsaKey(options.rsaBits ?? DEFAULT_RSA_BITS));
     case "dsa":
-      return identityFromPrivateKey(generateDsa());
+      return identityFromPrivateKey(generateDsaKey());
     case "ecdsa-p256":
       return identityFromPrivateKey(generateEc(P256, random));
     case "ecdsa-p384":
@@ -191,22 +189,6 @@ function publicHalf(privateKey: Uint8Array): PublicHostIdentity {
       return { algorithm: EDDSA, hostIdentity: concatBytes(head, ed25519.getPublicKey(key.seed)) };
     }
   }
-}
-
-function generateRsa(bits: number): Uint8Array {
-  if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS || bits % 8 !== 0) {
-    throw new RangeError(`Cannot make an RSA key of ${bits} bits`);
-  }
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: bits });
-  return new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" }));
-}
-
-function generateDsa(): Uint8Array {
-  const { privateKey } = generateKeyPairSync("dsa", {
-    modulusLength: DSA_BITS,
-    divisorLength: DSA_Q_BITS,
-  });
-  return new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" }));
 }
 
 function generateEc(curve: EcCurve, random: Random): Uint8Array {

@@ -25,7 +25,8 @@ const LIB_ORDER = ["identity", "crypto", "wire", "base"];
 
 /** Folder of lib/ to the folders of lib/ that it may import besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  cli: ["runtime", "engine", "esp", "hip", "dns", "host", ...LIB_ORDER],
+  cli: ["lab", "runtime", "engine", "esp", "hip", "dns", "host", ...LIB_ORDER],
+  lab: ["runtime", "engine", "esp", "hip", "dns", "host", ...LIB_ORDER],
   runtime: ["engine", "esp", "hip", "dns", "host", ...LIB_ORDER],
   engine: ["esp", "hip", "dns", "host", ...LIB_ORDER],
   hip: ["esp", ...LIB_ORDER],
@@ -48,7 +49,7 @@ const FFI_MAY_IMPORT = [
 ];
 
 /** Layers that do input and output and may ask the system for time and randomness. */
-const WITH_IO = ["lib/runtime/", "lib/cli/"];
+const WITH_IO = ["lib/runtime/", "lib/lab/", "lib/cli/"];
 
 const TEST_ONLY_PACKAGES = ["dns-packet", "fast-check"];
 
@@ -199,7 +200,7 @@ function forbiddenPackage(from: string, specifier: string): string | undefined {
   if (specifier === "node:crypto" && from.startsWith("lib/crypto/")) return undefined;
   return specifier === "node:crypto"
     ? "node:crypto belongs to lib/crypto"
-    : "only lib/runtime and lib/cli may use the system's modules";
+    : "only lib/runtime, lib/lab and lib/cli may use the system's modules";
 }
 
 function checkImports(path: string, imports: readonly Import[]): Violation[] {
@@ -223,7 +224,7 @@ function checkIdentifiers(path: string, masked: string): Violation[] {
     }
   };
   if (isPureLib(path)) {
-    report(IO_IDENTIFIERS, "only lib/runtime and lib/cli may; take it as an argument");
+    report(IO_IDENTIFIERS, "only lib/runtime, lib/lab and lib/cli may; take it as an argument");
   }
   if (!path.startsWith("ffi/")) report(UNSAFE_IDENTIFIERS, "only ffi/ may");
   return violations;

@@ -1,0 +1,103 @@
+/**
+ * Signed packets of an association that has keys: UPDATE, NOTIFY, CLOSE and CLOSE_ACK are checked
+ * and made here, MAC before signature, public-key work as jobs (RFC 7401 §4.1.4, §6.4).
+ *
+ * What was checked under one set of keys counts for these keys alone: the association may have got
+ * new ones while the job ran.
+ */
+
+import type { DropReason } from "../base/drop_reason.ts";
+import { randomBytes } from "../base/random.ts";
+import { PACKET } from "../wire/hip/code_points.ts";
+import type { HipPacket } from "../wire/hip/packet.ts";
+import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
+import type { ControlKeys } from "./association_state.ts";
+import type { Job, JobResult } from "./jobs.ts";
+import { verifyHipMac } from "./packet_verifier.ts";
+
+/** Packets in signature verification at one time; each has passed its MAC or is a NOTIFY. */
+const MAX_VERIFYING = 4;
+
+/** A received packet whose MAC and signature are right under `keys`. */
+export interface VerifiedPacket {
+  readonly kind: "verified";
+  readonly packet: HipPacket;
+  readonly addresses: AddressPair;
+  readonly keys: ControlKeys;
+}
+
+/** A packet of ours, ready to be sent. */
+export interface SignedPacket {
+  readonly kind: "signed";
+  readonly packetType: number;
+  readonly packet: Uint8Array;
+  readonly addresses: AddressPair;
+  readonly keys: ControlKeys;
+}
+
+export class ControlChannel {
+  readonly #context: AssociationContext;
+  readonly #association: AssociationHandle;
+  readonly #verifying = new Map<number, VerifiedPacket>();
+  readonly #signing = new Map<number, Omit<SignedPacket, "packet">>();
+
+  constructor(context: AssociationContext, association: AssociationHandle) {
+    this.#context = context;
+    this.#association = association;
+  }
+
+  /** Starts the check of a packet. NOTIFY has no MAC (§5.3.6). */
+  verify(packet: HipPacket, addresses: AddressPair, keys: ControlKeys): DropReason | undefined {
+    const hasMac = packet.packetType !== PACKET.NOTIFY;
+    if (hasMac && !verifyHipMac(packet, keys.rhash, keys.hipKeys.integrityIn)) {
+      return "hip-mac-failed";
+    }
+    if (this.#verifying.size >= MAX_VERIFYING) return "hip-busy";
+    const { peerIdentity } = keys;
+    const job = { kind: "verify-signature", packet: packet.bytes, peerIdentity } as const;
+    const id = this.#context.submit(this.#association, job);
+    this.#verifying.set(id, { kind: "verified", packet, addresses, keys });
+    return undefined;
+  }
+
+  /** Starts making a packet for the peer. @param parameters Whole TLVs. */
+  sign(
+    packetType: number,
+    parameters: readonly Uint8Array[],
+    addresses: AddressPair,
+    keys: ControlKeys,
+  ): void {
+    const { localHit, peerHit } = this.#association;
+    const id = this.#context.submit(this.#association, {
+      kind: "sign-packet",
+      seed: randomBytes(this.#context.random, 32),
+      identity: this.#context.identityOf(localHit),
+      packetType,
+      senderHit: localHit,
+      receiverHit: peerHit,
+      parameters,
+      mac: { rhash: keys.rhash, key: keys.hipKeys.integrityOut },
+    });
+    this.#signing.set(id, { kind: "signed", packetType, addresses, keys });
+  }
+
+  /** What a job's result means; undefined when it was not ours, "refused" when it failed. */
+  finish(
+    id: number,
+    job: Job,
+    result: JobResult,
+  ): VerifiedPacket | SignedPacket | "refused" | undefined {
+    const verified = this.#verifying.get(id);
+    const signed = this.#signing.get(id);
+    this.#verifying.delete(id);
+    this.#signing.delete(id);
+    if (verified === undefined && signed === undefined) return undefined;
+    if (result.kind === job.kind) {
+      if (verified !== undefined) return verified;
+      if (signed !== undefined && result.kind === "sign-packet") {
+        return { ...signed, packet: result.packet };
+      }
+    }
+    return "refused";
+  }
+}
