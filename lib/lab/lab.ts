@@ -143,11 +143,11 @@ export class LabHost {
     return child;
   }
 
-  /** Ends what was spawned here, the latest first, and waits for it. */
+  /** Ends what was spawned here, the latest first, and whatever else still runs in it. */
   async dispose(): Promise<void> {
     for (const child of this.#children.splice(0).reverse()) await endProcess(child);
     if (this.#anchor !== undefined) await endProcess(this.#anchor);
-    await runCommand(["ip", "netns", "delete", this.namespace]);
+    await deleteNamespace(this.namespace);
   }
 }
 
@@ -367,10 +367,15 @@ async function sweepLeftovers(): Promise<void> {
   for (const match of stdout.matchAll(new RegExp(`^(${PREFIX}-(\\d+)-\\w+)`, "gm"))) {
     const [, namespace, pid] = match;
     if (!await isOver(pid!)) continue;
-    const { stdout: inside } = await runCommand(["ip", "netns", "pids", namespace!]);
-    for (const line of inside.split("\n").filter((line) => line !== "")) {
-      tryKill({ kill: (signal) => Deno.kill(Number(line), signal) }, "SIGKILL");
-    }
-    await runCommand(["ip", "netns", "delete", namespace!]);
+    await deleteNamespace(namespace!);
   }
+}
+
+/** Deletes a namespace with all that runs in it; without its name nobody would find that. */
+async function deleteNamespace(namespace: string): Promise<void> {
+  const { stdout } = await runCommand(["ip", "netns", "pids", namespace]);
+  for (const line of stdout.split("\n").filter((line) => line !== "")) {
+    tryKill({ kill: (signal) => Deno.kill(Number(line), signal) }, "SIGKILL");
+  }
+  await runCommand(["ip", "netns", "delete", namespace]);
 }
