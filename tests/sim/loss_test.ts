@@ -64,7 +64,7 @@ Deno.test("packets out of order: every ping of an association is answered once",
   assert.notDeepEqual(sequences, [...sequences].sort((a, b) => a - b));
 });
 
-Deno.test("FSM-017 FSM-056 SEC-009 a peer that is down: ICMPv6 unreachable within 5 s, then E-FAILED", () => {
+Deno.test("FSM-017 FSM-056 a peer that is down: ICMPv6 unreachable within 5 s, then E-FAILED", () => {
   const { world, alice, bob, link } = makePair();
   link.conditions.isUp = false;
   const start = world.now;
