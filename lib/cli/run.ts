@@ -7,6 +7,7 @@
 import { Command, CommanderError } from "commander";
 import { UserError } from "../base/errors.ts";
 import type { Platform } from "../runtime/ports.ts";
+import { registerBench } from "./bench.ts";
 import { registerClose } from "./close.ts";
 import type { CliContext, RegisterCommand } from "./context.ts";
 import { registerDown } from "./down.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerIdentity,
   registerHost,
   registerClose,
+  registerBench,
   registerVersion,
   registerLabCommands,
 ];

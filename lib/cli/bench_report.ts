@@ -1,0 +1,187 @@
+/** The results of `hip bench`, and how they look: a table for terminals, one for Markdown. Pure. */
+
+import type { IdentityKind } from "../identity/host_identity.ts";
+import type { ExchangeReport } from "./bench_exchange.ts";
+import type { Machine } from "./bench_machine.ts";
+import type { PingReport, ThroughputReport } from "./bench_paths.ts";
+import type { MemoryReport, StartUpReport } from "./bench_process.ts";
+
+/** Everything that one run measured; what was not asked for is absent. */
+export interface BenchReport {
+  readonly machine: Machine;
+  /** Shortened for automatic runs: more noise. */
+  readonly isQuick: boolean;
+  readonly throughput?: ThroughputReport;
+  readonly ping?: PingReport;
+  readonly exchange?: ExchangeReport;
+  readonly startup?: StartUpReport;
+  readonly memory?: MemoryReport;
+}
+
+/** One line of the table: what, on the raw path or without HIP, with HIP, and their ratio. */
+export interface BenchRow {
+  readonly what: string;
+  readonly raw: string;
+  readonly hip: string;
+  readonly ratio: string;
+}
+
+const GROUP_NAMES: Readonly<Record<number, string>> = {
+  3: "MODP 1536",
+  4: "MODP 3072",
+  7: "P-256",
+  8: "P-384",
+  9: "P-521",
+  10: "SECP160R1",
+  11: "MODP 2048",
+};
+
+const KIND_NAMES: Readonly<Record<IdentityKind, string>> = {
+  "rsa": "RSA",
+  "dsa": "DSA",
+  "ecdsa-p256": "ECDSA P-256",
+  "ecdsa-p384": "ECDSA P-384",
+  "ecdsa-low": "ECDSA_LOW",
+  "ed25519": "Ed25519",
+};
+
+/** All rows, in the order of the measurements. */
+export function benchRows(report: BenchReport): BenchRow[] {
+  return [
+    ...throughputRows(report.throughput),
+    ...pingRows(report.ping),
+    ...exchangeRows(report.exchange),
+    ...processRows(report.startup, report.memory),
+  ];
+}
+
+function throughputRows(report: ThroughputReport | undefined): BenchRow[] {
+  return (report?.rows ?? []).map(({ direction, raw, hip }) => ({
+    what: `TCP, ${direction}`,
+    raw: formatBits(raw),
+    hip: formatBits(hip),
+    ratio: formatRatio(hip / raw),
+  }));
+}
+
+function pingRows(report: PingReport | undefined): BenchRow[] {
+  if (report === undefined) return [];
+  const { raw, hip } = report;
+  return [
+    timeRow("round trip, median", raw.median, hip.median),
+    timeRow("round trip, 99th percentile", raw.p99, hip.p99),
+  ];
+}
+
+function exchangeRows(report: ExchangeReport | undefined): BenchRow[] {
+  if (report === undefined) return [];
+  const { rawTwoRoundTrips, hardK } = report;
+  return report.rows.flatMap(({ kind, dhGroup, withoutPuzzle, withPuzzle }) => {
+    const what = `${KIND_NAMES[kind]}, group ${dhGroup} (${GROUP_NAMES[dhGroup] ?? "?"})`;
+    return [
+      timeRow(what, rawTwoRoundTrips, withoutPuzzle),
+      timeRow(`  with a puzzle of 2^${hardK}`, rawTwoRoundTrips, withPuzzle),
+    ];
+  });
+}
+
+function processRows(
+  startUp: StartUpReport | undefined,
+  memory: MemoryReport | undefined,
+): BenchRow[] {
+  const rows: BenchRow[] = [];
+  if (startUp !== undefined) rows.push(timeRow("start to ready", startUp.bare, startUp.ready));
+  if (memory !== undefined) {
+    const { bare, idle, afterTraffic } = memory;
+    rows.push(
+      memoryRow("resident memory, idle", bare, idle),
+      memoryRow("resident memory, after traffic", bare, afterTraffic),
+    );
+  }
+  return rows;
+}
+
+function timeRow(what: string, raw: number, hip: number): BenchRow {
+  return { what, raw: formatTime(raw), hip: formatTime(hip), ratio: formatRatio(hip / raw) };
+}
+
+function memoryRow(what: string, raw: number, hip: number): BenchRow {
+  const megabytes = (octets: number) => `${(octets / 1e6).toFixed(0)} MB`;
+  return { what, raw: megabytes(raw), hip: megabytes(hip), ratio: formatRatio(hip / raw) };
+}
+
+/** The machine, in one line for each fact. */
+export function machineLines({ machine, isQuick }: BenchReport): string[] {
+  const { processor, cores, kernel, program, espProvider } = machine;
+  const esp = espProvider === "" ? "" : `, ESP by ${espProvider}`;
+  return [
+    `${processor}, ${cores} ${cores === 1 ? "core" : "cores"}, ${kernel}`,
+    `${program}${esp}${isQuick ? "; quick run" : ""}`,
+  ];
+}
+
+/** How it was measured, one sentence for each measurement that was made. */
+export function methodLines(report: BenchReport): string[] {
+  const { throughput, ping, exchange, startup, memory } = report;
+  const lines: string[] = [];
+  if (throughput !== undefined) {
+    const { tool, rounds, secondsEach } = throughput;
+    const by = tool === "iperf3" ? "iperf3" : "the built-in sender (no iperf3 here)";
+    lines.push(`TCP: ${by}, median of ${rounds} x ${secondsEach} s, taking turns.`);
+  }
+  if (ping !== undefined) {
+    const by = ping.tool === "ping" ? "ping" : "built-in echo over TCP (no ping here)";
+    lines.push(`Round trip: ${by}, ${ping.count} on each path, taking turns.`);
+  }
+  if (exchange !== undefined) {
+    lines.push(
+      "Base exchange: first I1 to verified R2, one row per identity and DH group, " +
+        `median of ${exchange.count}; raw is two round trips.`,
+    );
+  }
+  if (startup !== undefined) {
+    lines.push(
+      `Start to ready: names resolve and HITs can be bound, median of ${startup.count}; ` +
+        'raw is "hip version".',
+    );
+  }
+  if (memory !== undefined) {
+    lines.push(
+      "Memory: VmRSS of one agent, the executable's pages included, and after " +
+        `${memory.trafficSeconds} s of TCP; raw is the same runtime without HIP.`,
+    );
+  }
+  return lines;
+}
+
+/** A table in Markdown with machine and method, ready to be pasted. */
+export function renderMarkdown(report: BenchReport): string {
+  const lines = [
+    ...machineLines(report).map((line) => `${line}.`),
+    "",
+    "| | raw veth | HIP | ratio |",
+    "| --- | ---: | ---: | ---: |",
+  ];
+  for (const { what, raw, hip, ratio } of benchRows(report)) {
+    lines.push(`| ${what.trim()} | ${raw} | ${hip} | ${ratio} |`);
+  }
+  return [...lines, "", ...methodLines(report)].join("\n");
+}
+
+/** "2.10 Gbit/s", "480 Mbit/s". */
+export function formatBits(bits: number): string {
+  return bits >= 1e9 ? `${(bits / 1e9).toFixed(2)} Gbit/s` : `${(bits / 1e6).toFixed(0)} Mbit/s`;
+}
+
+/** Milliseconds with three digits that say something: "0.082 ms", "9.41 ms", "312 ms". */
+export function formatTime(ms: number): string {
+  if (ms < 1) return `${ms.toFixed(3)} ms`;
+  if (ms < 10) return `${ms.toFixed(2)} ms`;
+  return ms < 100 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`;
+}
+
+/** "0.04", "1.3", "120". */
+export function formatRatio(ratio: number): string {
+  if (ratio < 1) return ratio.toFixed(2);
+  return ratio < 10 ? ratio.toFixed(1) : ratio.toFixed(0);
+}
