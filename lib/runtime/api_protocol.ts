@@ -197,7 +197,7 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
 }
 
 const HIT_FIELDS = ["localHit", "peerHit"];
-const ADDRESS_FIELDS = ["source", "destination"];
+const ADDRESS_FIELDS = ["source", "destination", "locators"];
 
 /**
  * One event for the wire: octets become text, everything else stays as it is.
@@ -211,9 +211,18 @@ export function eventReport(event: EngineEvent, timeOrigin: number): EventReport
     wallMs: timeOrigin + event.at,
   };
   for (const [key, value] of Object.entries(event)) {
-    if (!(value instanceof Uint8Array)) report[key] = value;
-    else if (HIT_FIELDS.includes(key)) report[key] = formatHit(value);
-    else if (ADDRESS_FIELDS.includes(key)) report[key] = formatIpAddress(value);
+    const format = HIT_FIELDS.includes(key)
+      ? formatHit
+      : ADDRESS_FIELDS.includes(key)
+      ? formatIpAddress
+      : undefined;
+    if (value instanceof Uint8Array) {
+      if (format !== undefined) report[key] = format(value);
+    } else if (format !== undefined && Array.isArray(value)) {
+      report[key] = value.map((octets: Uint8Array) => format(octets));
+    } else {
+      report[key] = value;
+    }
   }
   return report;
 }

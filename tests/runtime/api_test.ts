@@ -9,6 +9,7 @@ import { type ApiAgent, handleRequest } from "../../lib/runtime/api_handlers.ts"
 import {
   ApiRefusal,
   type ApiResponse,
+  type AssociationReport,
   associationReport,
   eventReport,
   LineSplitter,
@@ -18,7 +19,7 @@ import {
   type StatusReport,
 } from "../../lib/runtime/api_protocol.ts";
 import { ApiServer } from "../../lib/runtime/api_server.ts";
-import { parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { formatIpAddress, parseIpAddress } from "../../lib/wire/ip_address.ts";
 
 const LOCAL = "2001:22:1::1";
 const PEER = "2001:22:2::2";
@@ -153,6 +154,19 @@ Deno.test("eventReport() turns octets into text and keeps the rest", () => {
     source: "192.0.2.1",
     destination: "2001:db8::2",
   });
+});
+
+Deno.test("eventReport() turns a list of addresses into text", () => {
+  const event: EngineEvent = {
+    kind: "learned",
+    at: instant(0),
+    name: "www.example.org",
+    peerHit: parseIpAddress(PEER),
+    locators: [parseIpAddress("2001:db8::2"), parseIpAddress("192.0.2.1")],
+  };
+  const report = eventReport(event, 0);
+  assert.deepEqual(report["locators"], ["2001:db8::2", "192.0.2.1"]);
+  assert.equal(report["name"], "www.example.org");
 });
 
 Deno.test("handleRequest() answers with results and with named refusals", async () => {
