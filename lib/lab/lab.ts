@@ -178,7 +178,9 @@ export class Lab {
   static async create(families: LabFamilies = "both", signal?: AbortSignal): Promise<Lab> {
     await requireLab();
     await sweepLeftovers();
-    const lab = new Lab(await Deno.makeTempDir({ prefix: `${PREFIX}-${Deno.pid}-` }), signal);
+    const folder = await Deno.makeTempDir({ prefix: `${PREFIX}-${Deno.pid}-` });
+    await sweepFolders(folder.slice(0, folder.lastIndexOf("/")));
+    const lab = new Lab(folder, signal);
     try {
       await lab.#build(families);
     } catch (error) {
@@ -362,7 +364,6 @@ function tryKill(
 
 /** Removes what runs that were killed left behind: their own process does not exist any more. */
 async function sweepLeftovers(): Promise<void> {
-  const isOver = (pid: string) => Deno.stat(`/proc/${pid}`).then(() => false, () => true);
   const { stdout } = await runCommand(["ip", "netns", "list"]);
   for (const match of stdout.matchAll(new RegExp(`^(${PREFIX}-(\\d+)-\\w+)`, "gm"))) {
     const [, namespace, pid] = match;
@@ -378,4 +379,17 @@ async function deleteNamespace(namespace: string): Promise<void> {
     tryKill({ kill: (signal) => Deno.kill(Number(line), signal) }, "SIGKILL");
   }
   await runCommand(["ip", "netns", "delete", namespace]);
+}
+
+/** Removes the scratch folders of runs that were killed. */
+async function sweepFolders(parent: string): Promise<void> {
+  for await (const { name } of Deno.readDir(parent)) {
+    const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || !await isOver(pid)) continue;
+    await Deno.remove(`${parent}/${name}`, { recursive: true }).catch(() => {});
+  }
+}
+
+async function isOver(pid: string): Promise<boolean> {
+  return await Deno.stat(`/proc/${pid}`).then(() => false, () => true);
 }

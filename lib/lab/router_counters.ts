@@ -1,0 +1,52 @@
+/**
+ * What the router of a lab forwards, counted by the kernel: HIP, ESP and everything else. The proof
+ * that two hosts spoke nothing but HIP. Needs nft; a lab without it does without the proof.
+ */
+
+import { hasTool, type Lab } from "./lab.ts";
+
+/** Packets that the router carried from one host to the other. */
+export interface RouterCounters {
+  readonly hip: number;
+  readonly esp: number;
+  readonly other: number;
+}
+
+/** The last rule counts what the first two let pass. */
+const RULES = `table inet hiplab {
+  chain forward {
+    type filter hook forward priority 0;
+    meta l4proto 139 counter accept
+    meta l4proto 50 counter accept
+    counter
+  }
+}`;
+
+/** Begins to count. @returns Whether this machine can. */
+export async function startRouterCounters(lab: Lab): Promise<boolean> {
+  if (!await hasTool("nft")) return false;
+  const file = `${lab.folder}/counters.nft`;
+  await Deno.writeTextFile(file, RULES);
+  return (await lab.router.run(["nft", "-f", file])).code === 0;
+}
+
+/** What was counted so far; undefined when nothing counts. */
+export async function readRouterCounters(lab: Lab): Promise<RouterCounters | undefined> {
+  const { code, stdout } = await lab.router.run([
+    "nft",
+    "list",
+    "chain",
+    "inet",
+    "hiplab",
+    "forward",
+  ]);
+  return code === 0 ? parseRouterCounters(stdout) : undefined;
+}
+
+/** Reads the three counters out of what nft prints. */
+export function parseRouterCounters(text: string): RouterCounters | undefined {
+  const [hip, esp, other] = [...text.matchAll(/counter packets (\d+)/g)].map((m) => Number(m[1]));
+  return hip === undefined || esp === undefined || other === undefined
+    ? undefined
+    : { hip, esp, other };
+}
