@@ -207,6 +207,20 @@ export class Lab {
       const server = families === "ipv4" ? addresses.gatewayIpv4 : addresses.gatewayIpv6;
       await host.privateEtc(etc, `nameserver ${server}\n`);
     }
+    await this.#warmUp(families);
+  }
+
+  /** A new link drops what is sent before it has settled; one ping through both ends that. */
+  async #warmUp(families: LabFamilies): Promise<void> {
+    const { ipv4, ipv6 } = SERVER_ADDRESSES;
+    for (
+      const address of [
+        ...(families === "ipv6" ? [] : [ipv4]),
+        ...(families === "ipv4" ? [] : [ipv6]),
+      ]
+    ) {
+      await this.client.run(["ping", "-c", "1", "-i", "0.2", "-w", "5", address]);
+    }
   }
 
   #endHosts(): [LabHost, LabAddresses][] {
