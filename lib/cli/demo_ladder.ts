@@ -40,7 +40,7 @@ export function ladderLines(step: LadderStep, paint: Output["paint"]): string[] 
   return wrap(step.meaning, RIGHT).map((line, number) => {
     const isFirst = number === 0;
     const left = isFirst ? paint("dim", time) : " ".repeat(TIME);
-    const picture = (isFirst ? step.picture : "").padEnd(BETWEEN);
+    const picture = (isFirst ? step.picture : "").slice(0, BETWEEN).padEnd(BETWEEN);
     return `${left}  |${isFirst ? paint("green", picture) : picture}|  ${line}`.trimEnd();
   });
 }

@@ -10,6 +10,7 @@ import type { Platform } from "../runtime/ports.ts";
 import { registerBench } from "./bench.ts";
 import { registerClose } from "./close.ts";
 import type { CliContext, RegisterCommand } from "./context.ts";
+import { registerDemo } from "./demo.ts";
 import { registerDown } from "./down.ts";
 import type { Environment } from "./environment.ts";
 import { sentence } from "./format.ts";
@@ -36,6 +37,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerHost,
   registerClose,
   registerBench,
+  registerDemo,
   registerVersion,
   registerLabCommands,
 ];
