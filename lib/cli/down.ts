@@ -3,9 +3,10 @@
 import type { Command } from "commander";
 import { UserError } from "../base/errors.ts";
 import { ApiClient, NotUpError } from "../runtime/api_client.ts";
-import { removeIfThere } from "../runtime/atomic_file.ts";
+import { readIfThere, removeIfThere } from "../runtime/atomic_file.ts";
 import { runningProcess } from "../runtime/daemon.ts";
-import { repairHost } from "../runtime/repair.ts";
+import type { Platform } from "../runtime/ports.ts";
+import { repairHost, repairNetwork } from "../runtime/repair.ts";
 import type { StatePaths } from "../runtime/state_paths.ts";
 import { type CliContext, example, pathsOf } from "./context.ts";
 
@@ -21,12 +22,12 @@ export function registerDown(program: Command, context: CliContext): void {
     .addHelpText("after", example("sudo hip down"))
     .action(async (_options: unknown, command: Command) => {
       const paths = pathsOf(command, context);
-      context.output.print(await takeDown(paths));
+      context.output.print(await takeDown(paths, context.platform));
     });
 }
 
 /** Ends the agent, however it is found; the sentence to print. */
-async function takeDown(paths: StatePaths): Promise<string> {
+async function takeDown(paths: StatePaths, platform: Platform): Promise<string> {
   const pid = runningProcess(paths.processIdFile);
   try {
     const client = await ApiClient.connect(paths.socketFile);
@@ -48,10 +49,12 @@ async function takeDown(paths: StatePaths): Promise<string> {
     await untilGone(pid);
     return "hip is down.";
   }
+  const wasKilled = readIfThere(paths.processIdFile) !== undefined;
   const repaired = repairHost(paths);
+  if (wasKilled) repairNetwork(platform);
   removeIfThere(paths.processIdFile);
-  return repaired.length > 0
-    ? "hip was not up; the resolver settings it had left behind are restored."
+  return wasKilled || repaired.length > 0
+    ? "hip was not up; what it had left behind is cleared and the resolver restored."
     : "hip is not up.";
 }
 

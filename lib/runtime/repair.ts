@@ -1,7 +1,13 @@
-/** Clears what an agent left behind that was killed; its device and addresses went with it. */
+/**
+ * Clears what an agent left behind that was killed: resolver settings, rules and labels. Its device
+ * went with it, and the addresses and routes with the device.
+ */
 
 import type { Logger } from "../base/logger.ts";
 import { SILENT } from "../base/logger.ts";
+import { HostConfigurator } from "./host_configurator.ts";
+import { NetlinkClient } from "./netlink_client.ts";
+import type { Platform } from "./ports.ts";
 import { ResolverConfigurator, systemResolverPaths } from "./resolver_configurator.ts";
 import type { StatePaths } from "./state_paths.ts";
 
@@ -13,6 +19,21 @@ import type { StatePaths } from "./state_paths.ts";
  */
 export function repairHost(paths: StatePaths, logger: Logger = SILENT): string[] {
   return resolverOf(paths, logger).restore();
+}
+
+/**
+ * Takes away the rules and the label; only for a host where no agent runs.
+ *
+ * @throws {UserError} No right to change the network.
+ * @throws {NetlinkError}
+ */
+export function repairNetwork(platform: Pick<Platform, "openNetlink">): void {
+  const socket = platform.openNetlink([]);
+  try {
+    new HostConfigurator(new NetlinkClient(socket), undefined, SILENT).restore();
+  } finally {
+    socket.close();
+  }
 }
 
 /** The resolver configurator whose backup lies in the state folder. */
