@@ -19,7 +19,7 @@ type Connected = AssociationReport & { readonly waitedMs: number };
 export function registerPing(program: Command, context: CliContext): void {
   program.command("ping")
     .description("measure the way to a peer, through HIP")
-    .argument("<peer>", "name or HIT")
+    .argument("<peer>", "name or HIT; an address meets whoever is there")
     .option("-c, --count <n>", "requests to send, 1 to 1000000", "3")
     .option("--json", "print JSON")
     .addHelpText("after", example("sudo hip ping www.example.org -c 1"))
@@ -76,6 +76,9 @@ async function ping(
 /** The lines before the first reply. */
 export function connectionLines(peer: string, association: Connected): string[] {
   const lines = peer === association.peerHit ? [] : [`${peer} is ${association.peerHit}`];
+  if (association.isOpportunistic) {
+    lines.push("met by its address alone: nobody else vouches for this identity");
+  }
   const { baseExchangeMs, puzzleMs, localAddress, peerAddress, establishedForMs } = association;
   if (baseExchangeMs !== null) {
     const puzzle = puzzleMs === null ? "" : `, of which puzzle ${formatSpan(puzzleMs)}`;

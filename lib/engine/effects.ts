@@ -92,8 +92,8 @@ export interface AssociationStatus {
   /** RFC 7401 §4.4: "ESTABLISHED". */
   readonly state: string;
   readonly role: "initiator" | "responder";
-  /** Whether only its address vouched for the peer (RFC 7401 §4.1.8). */
-  readonly isOpportunistic: boolean;
+  /** The address that alone vouched for the peer in opportunistic mode (RFC 7401 §4.1.8). */
+  readonly opportunisticAddress: Uint8Array | undefined;
   readonly localAddress: Uint8Array | undefined;
   readonly peerAddress: Uint8Array | undefined;
   readonly inboundSpi: number | undefined;

@@ -15,7 +15,7 @@ export function associationStatus(association: Association, name: string): Assoc
     name,
     state: association.state,
     role: association.role,
-    isOpportunistic: association.isOpportunistic,
+    opportunisticAddress: association.opportunisticAddress,
     localAddress: outbound?.localAddress.slice(),
     peerAddress: outbound?.peerAddress.slice(),
     inboundSpi: inbound?.spi,

@@ -13,7 +13,7 @@ import { randomBytes } from "../base/random.ts";
 import { after, type Duration, elapsed, type Instant, milliseconds } from "../base/time.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
-import type { HipPacket } from "../wire/hip/packet.ts";
+import { type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
 import { ECHO_REQUEST_SIGNED, ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
 import type {
   AddressPair,
@@ -32,7 +32,7 @@ import {
 import { backOff } from "./back_off.ts";
 import { MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
 import { ControlChannel, type SignedPacket, type VerifiedPacket } from "./control_channel.ts";
-import { Initiation, type R1Candidate } from "./initiation.ts";
+import { Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
 import { installSecurity, makeInboundSa } from "./security.ts";
 
@@ -71,9 +71,9 @@ export class Association implements AssociationHandle {
     return this.#peerHit;
   }
 
-  /** Whether nobody but the address vouches for the peer's identity (RFC 7401 §8). */
-  get isOpportunistic(): boolean {
-    return this.#opportunisticAddress !== undefined;
+  /** The address that alone vouches for the peer in opportunistic mode (RFC 7401 §8). */
+  get opportunisticAddress(): Uint8Array | undefined {
+    return this.#opportunisticAddress;
   }
 
   get state(): StateName {
@@ -148,13 +148,29 @@ export class Association implements AssociationHandle {
   }
 
   get #initiation(): Initiation | undefined {
-    return this.#state.kind === "I1-SENT" || this.#state.kind === "CLOSED"
-      ? this.#state.initiation
-      : undefined;
+    switch (this.#state.kind) {
+      case "I1-SENT":
+      case "CLOSED":
+        return this.#state.initiation;
+      case "I2-SENT":
+        return this.#state.renewal;
+      default:
+        return undefined;
+    }
   }
 
-  /** RFC 7401 §6.8 steps 1 and 2. */
+  /**
+   * RFC 7401 §6.8 steps 1 and 2. In I2-SENT an R1 of a later generation starts the work over: the
+   * one that was answered may have been an old one, replayed (R1 counter, §4.1.4).
+   */
   handleR1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    const state = this.#state;
+    if (state.kind === "I2-SENT" && state.renewal === undefined) {
+      if (r1Generation(packet) <= r1Generation(parseHipPacket(state.r1))) {
+        return "hip-wrong-state";
+      }
+      state.renewal = this.#newInitiation(state.startedAt);
+    }
     const initiation = this.#initiation;
     return initiation === undefined
       ? "hip-wrong-state"
@@ -177,7 +193,7 @@ export class Association implements AssociationHandle {
     const { settings } = this.#context;
     const { kind: _, i2, peerIdentity, ...secrets } = result;
     const keys: ControlKeys = { ...secrets, peerIdentity };
-    this.#wipeKeys();
+    this.#removeSecurity();
     // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
     const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
     this.puzzleTime = initiation.puzzleTime;
@@ -192,8 +208,12 @@ export class Association implements AssociationHandle {
       attempts: 1,
       retryAt: after(now, settings.i2Timeout),
       verifying: undefined,
+      renewal: undefined,
     }, "R1 processed");
     this.#context.transmit(now, r1.addresses, i2);
+    for (const waiting of initiation.takeCandidates()) {
+      this.handleR1(now, parseHipPacket(waiting.bytes), waiting.addresses);
+    }
   }
 
   /** RFC 7401 §6.10 steps 1 to 4. */

@@ -64,6 +64,8 @@ export type AssociationState =
     retryAt: Instant;
     /** An R2 whose signature is being checked. */
     verifying: number | undefined;
+    /** A newer R1 has come: work on another I2 (RFC 7401 §6.8, R1 counter). */
+    renewal: Initiation | undefined;
   }
   | {
     readonly kind: "R2-SENT";
@@ -105,7 +107,7 @@ export type AssociationState =
 export const ALLOWED_TRANSITIONS: Readonly<Record<StateName, readonly StateName[]>> = {
   "UNASSOCIATED": ["I1-SENT", "R2-SENT"],
   "I1-SENT": ["I2-SENT", "R2-SENT", "E-FAILED", "UNASSOCIATED"],
-  "I2-SENT": ["ESTABLISHED", "R2-SENT", "E-FAILED", "CLOSED", "UNASSOCIATED"],
+  "I2-SENT": ["I2-SENT", "ESTABLISHED", "R2-SENT", "E-FAILED", "CLOSED", "UNASSOCIATED"],
   "R2-SENT": ["ESTABLISHED", "R2-SENT", "CLOSING", "CLOSED"],
   "ESTABLISHED": ["R2-SENT", "CLOSING", "CLOSED"],
   "CLOSING": ["I1-SENT", "I2-SENT", "R2-SENT", "CLOSED", "UNASSOCIATED"],

@@ -16,6 +16,7 @@ import { PACKET } from "../wire/hip/code_points.ts";
 import { emitHipPacket, type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
+import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
 import { PUZZLE } from "../wire/hip/parameters/puzzle.ts";
 import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
 import { backOff } from "./back_off.ts";
@@ -29,6 +30,13 @@ export interface R1Candidate {
   readonly bytes: Uint8Array;
   readonly addresses: AddressPair;
   readonly receivedAt: Instant;
+  /** Of R1_COUNTER. */
+  readonly generation: bigint;
+}
+
+/** The generation of an R1; one without R1_COUNTER counts as the oldest. */
+export function r1Generation(packet: HipPacket): bigint {
+  return packet.first(R1_COUNTER)?.generation ?? -1n;
 }
 
 /** What an initiation tells its association. */
@@ -121,9 +129,15 @@ export class Initiation {
       return "hip-no-association";
     }
     if (this.#candidates.length >= MAX_R1_CANDIDATES) return "hip-busy";
-    this.#candidates.push({ bytes: packet.bytes, addresses, receivedAt: now });
+    const generation = r1Generation(packet);
+    this.#candidates.push({ bytes: packet.bytes, addresses, receivedAt: now, generation });
     if (this.#work === undefined) this.#verifyNext(now);
     return undefined;
+  }
+
+  /** R1 packets that nobody has looked at, now the caller's. */
+  takeCandidates(): R1Candidate[] {
+    return this.#candidates.splice(0);
   }
 
   /** The result of a job; one that is no longer awaited is ignored. */
@@ -157,11 +171,20 @@ export class Initiation {
 
   #verifyNext(now: Instant): void {
     this.#work = undefined;
-    const r1 = this.#candidates.shift();
+    const r1 = this.#takeNewest();
     if (r1 === undefined) return;
     const expectedIdentity = this.#context.expectedIdentity(now, this.#association.peerHit);
     const job = this.#submit({ kind: "verify-r1", r1: r1.bytes, expectedIdentity });
     this.#work = { r1, job, searchUntil: now, tries: 0 };
+  }
+
+  /** Of several R1s the one of the latest generation is answered (§6.8 step 5). */
+  #takeNewest(): R1Candidate | undefined {
+    let newest = 0;
+    for (let i = 1; i < this.#candidates.length; i++) {
+      if (this.#candidates[i]!.generation > this.#candidates[newest]!.generation) newest = i;
+    }
+    return this.#candidates.splice(newest, 1)[0];
   }
 
   /** §6.8 steps 6 to 12: what R1 offers suits us, then its puzzle. */

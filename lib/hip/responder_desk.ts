@@ -36,6 +36,9 @@ const IDENTICAL_I1_WINDOW = milliseconds(100);
 /** Solutions remembered with which an I2 failed after its puzzle was right (RFC 7401 §8). */
 const MAX_BAD_SOLUTIONS = 1024;
 
+/** Exchanges that one prepared R1 serves at most. */
+const MAX_USED_SOLUTIONS = 4096;
+
 /** One of our identities, as the desk knows it. */
 export interface DeskIdentity {
   readonly identity: PrivateHostIdentity;
@@ -169,6 +172,7 @@ export class ResponderDesk {
     if (this.#badSolutions.has(solutionKey)) return "hip-known-bad-solution";
     // A replay would bring back old keys with counters at zero (RFC 7401 §4.1.4, RFC 5116 §3.1).
     if (entry.usedSolutions.has(solutionKey)) return "hip-replayed";
+    if (entry.usedSolutions.size >= MAX_USED_SOLUTIONS) return "hip-busy";
     const refusal = checkSolution(
       rhashOfSuite(hitSuiteId(local.identity.hit)),
       entry.secret,

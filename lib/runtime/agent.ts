@@ -4,12 +4,13 @@
  * Every step notes how it is taken back; a failure and the end of the agent take the same way out.
  */
 
+import { bytesEqual } from "../base/bytes.ts";
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { randomUint32 } from "../base/random.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
-import type { EngineEvent } from "../engine/effects.ts";
+import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
 import { Engine } from "../engine/engine.ts";
 import { hostPlan } from "../host/host_plan.ts";
 import { describeAlgorithm, generateHostIdentity } from "../identity/host_identity.ts";
@@ -122,6 +123,12 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
     now: () => SYSTEM_CLOCK.now(),
     logger,
   }, undo);
+
+  events.add((event) => {
+    if (event.kind !== "state") return;
+    if (event.to === "E-FAILED") names.noteUnreachable(event.peerHit);
+    else if (event.to === "ESTABLISHED") names.noteReachable(event.peerHit);
+  });
 
   // 5. Ready. Whoever waited at the control socket is served now.
   const end = Promise.withResolvers<void>();
@@ -374,6 +381,11 @@ function makeApiAgent(parts: Parts): ApiAgent {
       return true;
     },
     association: (peerHit) => engine.association(peerHit),
+    connectOpportunistic: (address) => {
+      engine.connectOpportunistic(now(), address);
+      loop.flush();
+    },
+    associationAt: (address) => associationAt(engine, address),
     close: (peerHit) => {
       const wasOpen = engine.close(now(), peerHit);
       loop.flush();
@@ -422,4 +434,12 @@ function statusReport(parts: Parts): StatusReport {
     drops,
     warnings: names.warnings,
   };
+}
+
+/** The association that carries data to an address, or the opportunistic one made for it. */
+function associationAt(engine: Engine, address: Uint8Array): AssociationStatus | undefined {
+  const { associations } = engine.status();
+  const isAt = (known: Uint8Array | undefined) => known !== undefined && bytesEqual(known, address);
+  return associations.find(({ peerAddress }) => isAt(peerAddress)) ??
+    associations.find(({ opportunisticAddress }) => isAt(opportunisticAddress));
 }

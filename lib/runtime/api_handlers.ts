@@ -32,6 +32,10 @@ export interface ApiAgent {
   /** Starts an exchange where there is none; false when no address of the peer is known. */
   connect(peerHit: Uint8Array): boolean;
   association(peerHit: Uint8Array): AssociationStatus | undefined;
+  /** Starts an exchange with whoever answers at an address (RFC 7401 §4.1.8). */
+  connectOpportunistic(address: Uint8Array): void;
+  /** The association that carries data to an address, or the opportunistic one made for it. */
+  associationAt(address: Uint8Array): AssociationStatus | undefined;
   /** Closes the association; false when there is none. */
   close(peerHit: Uint8Array): boolean;
   /** Sends an ICMPv6 echo request through HIP; its time in ms, or undefined without a reply. */
@@ -74,9 +78,8 @@ const HANDLERS: { readonly [method: string]: Handler } = {
     }
   },
   connect: async (agent, params) => {
-    const peer = await resolvePeer(agent, params);
     const startedAt = agent.now();
-    const association = await connected(agent, peer);
+    const association = await connected(agent, await targetOf(agent, params));
     return { ...association, waitedMs: agent.now() - startedAt };
   },
   ping: async (agent, params) => {
@@ -124,20 +127,52 @@ async function resolvePeer(agent: ApiAgent, params: Parameters): Promise<Peer> {
 }
 
 function parseHit(text: string): Uint8Array | undefined {
-  let address: Uint8Array;
-  try {
-    address = parseIpAddress(text);
-  } catch {
-    return undefined;
+  const address = parseAddress(text);
+  if (address !== undefined && !isHit(address)) {
+    throw new ApiRefusal("bad-request", `${text} is an address, but not a HIT`);
   }
-  if (!isHit(address)) throw new ApiRefusal("bad-request", `${text} is an address, but not a HIT`);
   return address;
 }
 
+function parseAddress(text: string): Uint8Array | undefined {
+  try {
+    return parseIpAddress(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What `connect` is to reach, and how. */
+interface Target {
+  /** As the user wrote it. */
+  readonly text: string;
+  find(): AssociationStatus | undefined;
+  /** False when no address of the peer is known. */
+  start(): boolean;
+}
+
+/** A plain address means opportunistic mode; everything else is a peer with a HIT. */
+async function targetOf(agent: ApiAgent, params: Parameters): Promise<Target> {
+  const text = textOf(params, "peer");
+  const address = parseAddress(text);
+  if (address !== undefined && !isHit(address)) {
+    return {
+      text,
+      find: () => agent.associationAt(address),
+      start: () => {
+        agent.connectOpportunistic(address);
+        return true;
+      },
+    };
+  }
+  const { hit } = await resolvePeer(agent, params);
+  return { text, find: () => agent.association(hit), start: () => agent.connect(hit) };
+}
+
 /** Waits until the association carries data; refuses with the reason when it does not. */
-async function connected(agent: ApiAgent, peer: Peer): Promise<AssociationReport> {
+async function connected(agent: ApiAgent, peer: Target): Promise<AssociationReport> {
   const current = () => {
-    const status = agent.association(peer.hit);
+    const status = peer.find();
     return status === undefined ? undefined : associationReport(status, agent.now());
   };
   const isUp = (state: string | undefined) => state === "ESTABLISHED" || state === "R2-SENT";
@@ -151,7 +186,7 @@ async function connected(agent: ApiAgent, peer: Peer): Promise<AssociationReport
   });
   try {
     let change = changed();
-    if (!agent.connect(peer.hit)) {
+    if (!peer.start()) {
       throw new ApiRefusal("unreachable", `No address is known for ${peer.text}`);
     }
     const deadline = agent.now() + CONNECT_TIMEOUT_MS;

@@ -64,6 +64,8 @@ export interface AssociationReport {
   /** RFC 7401 §4.4. */
   readonly state: string;
   readonly role: "initiator" | "responder";
+  /** Whether only its address vouched for the peer: its identity is not known from elsewhere. */
+  readonly isOpportunistic: boolean;
   readonly localAddress: string | null;
   readonly peerAddress: string | null;
   /** "0x1a2b3c4d". */
@@ -177,6 +179,7 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
     peerHit: formatHit(status.peerHit),
     state: status.state,
     role: status.role,
+    isOpportunistic: status.opportunisticAddress !== undefined,
     localAddress: address(status.localAddress),
     peerAddress: address(status.peerAddress),
     inboundSpi: spi(status.inboundSpi),

@@ -90,6 +90,15 @@ export class NameService {
     return this.#watcher.load();
   }
 
+  /** Names of a HIT that did not answer are answered without it for a while. */
+  noteUnreachable(hit: Uint8Array): void {
+    this.#proxy.noteUnreachable(this.#options.now(), hit);
+  }
+
+  noteReachable(hit: Uint8Array): void {
+    this.#proxy.noteReachable(hit);
+  }
+
   report(): DnsReport {
     return {
       isServing: this.#server !== undefined,

@@ -13,6 +13,7 @@ const ASSOCIATION: AssociationReport = {
   peerHit: "2001:22:41c0:1234:5678:9abc:def0:77ef",
   state: "ESTABLISHED",
   role: "initiator",
+  isOpportunistic: false,
   localAddress: "2001:db8:1111:2222:3333:4444:5555:6666",
   peerAddress: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff",
   inboundSpi: "0x00000100",

@@ -358,7 +358,7 @@ Deno.test("NEG-014 NEG-022 HLP-011 opportunistic mode meets whoever answers at a
   pair.settle();
   const met = a.engine.association(b.hit);
   assert.equal(met?.state, "ESTABLISHED");
-  assert.equal(met?.isOpportunistic, true);
+  assert.deepEqual(met?.opportunisticAddress, b.address);
   const i1 = parseHipPacket(pair.wire[0]!.bytes);
   assert.equal(toHex(i1.receiverHit), "0".repeat(32));
 });
@@ -392,4 +392,27 @@ Deno.test("SEC-007 a wrong checksum, version or critical parameter is dropped un
   assert.equal(drops["hip-bad-checksum"], 1);
   assert.equal(drops["hip-bad-version"], 1);
   assert.equal(drops["hip-malformed"], 1);
+});
+
+Deno.test("R1C-016 R1C-018 FSM-019 BEX-044 an old R1, replayed, does not keep the Initiator from the new one", () => {
+  const pair = makePair();
+  const { a, b } = pair;
+  pair.ping(a, b);
+  const oldR1 = pair.wire[1]!;
+  // The Responder has long retired that R1 when the Initiator comes back without state.
+  pair.advance(seconds(400));
+  const reborn = new EnginePair(new End(testIdentity("ecdsa-p256", "alice"), "192.0.2.1", 3), b);
+  reborn.now = (pair.now + 1000) as typeof pair.now;
+  reborn.introduce(reborn.a, b);
+  let isInjected = false;
+  reborn.passes = (packet) => {
+    if (typeOf(packet) === PACKET.I1 && !isInjected) {
+      isInjected = true;
+      reborn.inject(reborn.a, oldR1);
+    }
+    return true;
+  };
+  reborn.ping(reborn.a, b, 4);
+  assert.deepEqual(states(reborn), ["ESTABLISHED", "ESTABLISHED"]);
+  assert.equal(parseIcmpv6Echo(b.delivered.at(-1)!)?.sequence, 4);
 });

@@ -35,7 +35,7 @@ const ESTABLISHED: AssociationStatus = {
   inboundSpi: 0x1a2b3c,
   outboundSpi: 0xffffffff,
   espSuite: "AES-GCM",
-  isOpportunistic: false,
+  opportunisticAddress: undefined,
   dhGroup: 7,
   hipCipher: 2,
   peerAlgorithm: 7,
@@ -65,6 +65,8 @@ function fakeAgent(changes: Partial<ApiAgent> = {}): ApiAgent {
     ready: Promise.resolve(),
     connect: () => true,
     association: () => ESTABLISHED,
+    connectOpportunistic: () => {},
+    associationAt: () => undefined,
     close: () => true,
     echo: () => Promise.resolve(0.7),
     lookup: () => Promise.resolve(LOOKUP),
@@ -340,4 +342,16 @@ Deno.test("events keeps sending until the client hangs up", async () => {
     client.close();
     while (listener !== undefined) await new Promise((resolve) => setTimeout(resolve, 1));
   });
+});
+
+Deno.test("NEG-023 connect to a plain address meets whoever answers there and reports the HIT", async () => {
+  const asked: string[] = [];
+  const agent = fakeAgent({
+    connectOpportunistic: (address) => asked.push(formatIpAddress(address)),
+    associationAt: () => asked.length === 0 ? undefined : ESTABLISHED,
+  });
+  const response = await ask(agent, "connect", { peer: "192.0.2.2" });
+  assert.ok(response.ok);
+  assert.deepEqual(asked, ["192.0.2.2"]);
+  assert.equal((response.result as AssociationReport).peerHit, PEER);
 });
