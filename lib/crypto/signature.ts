@@ -10,20 +10,22 @@
  * own cryptography sees it.
  */
 
-import { createPublicKey, verify } from "node:crypto";
+import { createPublicKey, sign, verify } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { ed25519, ed25519ph } from "@noble/curves/ed25519.js";
 import { ed448, ed448ph } from "@noble/curves/ed448.js";
 import { concatBytes } from "../base/bytes.ts";
 import { type Random, randomBytes } from "../base/random.ts";
-import { DER_SEQUENCE, derElement, derInteger } from "./der.ts";
+import { DER_SEQUENCE, derElement, derInteger, DerReader } from "./der.ts";
 import { parseDsaPublicKey, signDsa, verifyDsa } from "./dsa.ts";
 import { type EcCurve, P256, P384, SECP160R1, validPoint } from "./ec_curve.ts";
 import { DSA, ECDSA, ECDSA_LOW, EDDSA, rhashForAlgorithm, RSA } from "./hit_suite.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "./host_key.ts";
-import { type EcPrivateKey, parsePrivateKey } from "./private_key.ts";
+import { integerToBytes } from "./integers.ts";
+import { type EcPrivateKey, type Ed25519PrivateKey, parsePrivateKey } from "./private_key.ts";
 import { digest, type Rhash } from "./rhash.ts";
 import { parseRsaPublicKey, signRsaPss, verifyRsaPss } from "./rsa.ts";
+import { runtimeKey } from "./runtime_key.ts";
 
 const EDDSA_CURVES = new Map([
   [1, { curve: ed25519, keyLength: 32 }],
@@ -61,7 +63,8 @@ export function isEddsaKey(hostIdentity: Uint8Array): boolean {
 /**
  * Signs with a key of our own.
  *
- * @param random Salt, blinding and one-time numbers come from here and nowhere else.
+ * @param random Salt, blinding and one-time numbers come from here, where they are not derived from
+ *   key and message.
  * @returns The signature field, without SIG alg.
  * @throws {Error} When the identity's algorithm cannot sign.
  */
@@ -81,7 +84,7 @@ export function signMessage(
     case "ec":
       return signEcdsa(key, rhash, message, random);
     case "ed25519":
-      return ed25519.sign(message, key.seed);
+      return signEd25519(key, message);
   }
 }
 
@@ -119,6 +122,14 @@ function signEcdsa(
   message: Uint8Array,
   random: Random,
 ): Uint8Array {
+  const { nodeName, orderLength } = key.curve;
+  if (nodeName !== undefined && rhash !== "cshake128") {
+    // The runtime's one-time numbers follow from key and message as in RFC 6979 §3.2 (with the
+    // curve's own hash inside): they need no generator, and its arithmetic takes constant time.
+    const numbers = new DerReader(new Uint8Array(sign(rhash, message, runtimeKey(key)))).sequence();
+    const r = integerToBytes(numbers.integer(), orderLength);
+    return concatBytes(r, integerToBytes(numbers.integer(), orderLength));
+  }
   // RFC 6979 §3.6: fresh octets beside the deterministic ones, against faults and side channels.
   return key.curve.arithmetic.sign(digest(rhash, message), key.scalar, {
     prehash: false,
@@ -126,6 +137,11 @@ function signEcdsa(
     format: "compact",
     extraEntropy: randomBytes(random, 32),
   });
+}
+
+/** The signature is a function of key and message, so it does not matter who computes it. */
+function signEd25519(key: Ed25519PrivateKey, message: Uint8Array): Uint8Array {
+  return new Uint8Array(sign(null, message, runtimeKey(key)));
 }
 
 function verifyEcdsa(
@@ -169,11 +185,23 @@ function verifyEddsa(
   const known = EDDSA_CURVES.get(eddsaLabel(hostIdentity) ?? 0);
   if (known === undefined || signature.length !== 2 * known.keyLength) return false;
   try {
+    if (known.curve === ed25519) return verifyEd25519(hostIdentity.slice(4), signature, message);
     // zip215 false: the strict rules of RFC 8032 and FIPS 186-5.
     return known.curve.verify(signature, message, hostIdentity.slice(4), { zip215: false });
   } catch {
     return false;
   }
+}
+
+/**
+ * The runtime checks the equation, many times faster than we could. What it does not say: whether
+ * the key is encoded as RFC 8032 §5.1.3 wants, and is more than a point of small order.
+ */
+function verifyEd25519(key: Uint8Array, signature: Uint8Array, message: Uint8Array): boolean {
+  if (ed25519.Point.fromBytes(key, false).isSmallOrder()) return false;
+  const x = Buffer.from(key).toString("base64url");
+  const publicKey = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
+  return verify(null, message, publicKey, signature);
 }
 
 /** Host Identity field of a public point: label, then `04` | X | Y (RFC 7401 §5.2.9, OPEN-10). */

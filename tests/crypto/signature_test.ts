@@ -1,12 +1,14 @@
 import { equal, notEqual } from "node:assert/strict";
 import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { ed25519ph } from "@noble/curves/ed25519.js";
+import { ed25519, ed25519ph } from "@noble/curves/ed25519.js";
 import { ed448 } from "@noble/curves/ed448.js";
 import fc from "fast-check";
 import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../../lib/crypto/host_key.ts";
+import { P384 } from "../../lib/crypto/ec_curve.ts";
 import { integerToBytes } from "../../lib/crypto/integers.ts";
+import { emitEcPrivateKey, emitEd25519PrivateKey } from "../../lib/crypto/private_key.ts";
 import { emitRsaPublicKey, parseRsaPublicKey, signRsaPss } from "../../lib/crypto/rsa.ts";
 import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
 import { signMessage, verifySignature } from "../../lib/crypto/signature.ts";
@@ -89,6 +91,49 @@ Deno.test("SIG-003 SIG-004 verifySignature() accepts RFC 6979 ECDSA with SHA-384
       const key = { algorithm: 7, hostIdentity: concatBytes(head, point) };
       equal(verifySignature(key, signature, SAMPLE), true);
       equal(verifySignature(key, signature, SAMPLE.subarray(1)), false);
+    }
+  }
+});
+
+Deno.test("signMessage() gives the one-time number of RFC 6979 on P-384", () => {
+  // Appendix A.2.6: private key x and r for the message "sample" and SHA-384.
+  const x =
+    "6B9D3DAD2E1B8C1C05B19875B6659F4DE23C3B667BF297BA9AA47740787137D896D5724E4C70A825F872C9EA60D2EDF5";
+  const r =
+    "94EDBB92A5ECB8AAD4736E56C691916B3F88140666CE9FA73D64C4EA95AD133C81A648152E44ACF96E36DD1E80FABE46";
+  const own = { ...identity("ecdsa-p384"), privateKey: emitEcPrivateKey(P384, fromHex(x)) };
+  equal(toHex(signMessage(own, SAMPLE, seeded()).subarray(0, 48)), r.toLowerCase());
+});
+
+Deno.test("signMessage() takes a new one-time number for a new message", () => {
+  for (const kind of ["ecdsa-p256", "ecdsa-p384"] as const) {
+    const halves = [0, 1].map((octet) =>
+      toHex(signMessage(identity(kind), Uint8Array.of(octet), seeded()).subarray(0, 32))
+    );
+    notEqual(halves[0], halves[1], kind);
+  }
+});
+
+Deno.test("signMessage() gives each of many keys its own Ed25519 signature, that of RFC 8032", () => {
+  // More keys than are kept ready, and each of them twice.
+  for (let i = 0; i < 40; i++) {
+    const seed = new Uint8Array(32).fill(i % 20);
+    const own = { ...identity("ed25519"), privateKey: emitEd25519PrivateKey(seed) };
+    const message = Uint8Array.of(i);
+    equal(toHex(signMessage(own, message, seeded())), toHex(ed25519.sign(message, seed)));
+  }
+});
+
+Deno.test("verifySignature() refuses Ed25519 keys of small order and in a longer form", () => {
+  // With the neutral element as key, R = 0 and S = 0 satisfy the equation for every message.
+  const neutral = "01" + "00".repeat(31);
+  // The same point with y + p, and y = -1.
+  const keys = [neutral, "ee" + "ff".repeat(30) + "7f", "ec" + "ff".repeat(30) + "7f"];
+  const signature = fromHex(neutral + "00".repeat(32));
+  for (const key of keys) {
+    const hostIdentity = fromHex("00010000" + key);
+    for (let i = 0; i < 4; i++) {
+      equal(verifySignature({ algorithm: 13, hostIdentity }, signature, Uint8Array.of(i)), false);
     }
   }
 });
