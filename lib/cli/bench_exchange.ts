@@ -15,8 +15,11 @@ const HARD_K = 10;
 /** Round trips taken on the raw path before each row. */
 const RAW_ROUND_TRIPS = 20;
 
-/** Rest after an exchange, so that the Responder's next R1 is not made during the next one. */
-const REST_MS = 50;
+/**
+ * Rest after an exchange, in milliseconds: longer than a Responder takes an equal I1 for a repeated
+ * one (100 ms), and time for it to make its next R1.
+ */
+const REST_MS = 150;
 
 /** One row: both hosts have this kind of identity. Milliseconds, medians. */
 export interface ExchangeRow {
