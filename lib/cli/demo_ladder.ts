@@ -28,10 +28,14 @@ export interface LadderStep {
   readonly meaning: string;
 }
 
-/** The two lines above the first step. */
+/** The lines above the first step. */
 export function ladderHead(paint: Output["paint"]): string[] {
   const names = "client".padEnd(BETWEEN + 2 - "server".length) + "server";
-  return [paint("bold", `${"time".padStart(TIME)}  ${names}  what happens`)];
+  return [
+    paint("dim", "What the client does, as it happens; times count from the first HIP packet, I1."),
+    "",
+    paint("bold", `${"time".padStart(TIME)}  ${names}  what happens`),
+  ];
 }
 
 /** One step as lines of the ladder. */

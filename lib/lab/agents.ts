@@ -110,7 +110,7 @@ function keepLog(child: Deno.ChildProcess, path: string): () => Promise<string> 
   return async () => {
     await done;
     const text = await Deno.readTextFile(path);
-    return text.trim().split("\n").pop() ?? "";
+    return (text.trim().split("\n").pop() ?? "").replace(/^hip up: /, "");
   };
 }
 
