@@ -24,6 +24,9 @@ const DNS_PORT = 53;
 /** How long `lookup` waits for the proxy, in milliseconds; it answers within 4 s (DNS-066). */
 const LOOKUP_TIMEOUT_MS = 4500;
 
+/** How long the proxy goes on when the resolver points elsewhere again, in milliseconds. */
+const LINGER_MS = 250;
+
 /** What names need of the rest. */
 export interface NameServiceOptions {
   readonly config: Config;
@@ -162,9 +165,11 @@ export class NameService {
       return;
     }
     const resolver = resolverOf(paths, logger);
-    undo.push("Restoring the resolver", () => {
+    undo.push("Restoring the resolver", async () => {
       this.#isResolver = false;
       resolver.restore();
+      // Who read the file just before, or waits for an answer, is still served.
+      await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
     });
     resolver.takeOver(address);
     this.#isResolver = true;

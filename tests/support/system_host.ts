@@ -3,9 +3,12 @@
 import assert from "node:assert/strict";
 import { type LabHost, runCommand } from "../../lib/lab/lab.ts";
 
+/** Addresses of the link are tried out for a second before they appear for good. */
+const SETTLED = "while ip -6 address show tentative | grep -q inet6; do sleep 0.05; done";
+
 const COMMANDS: readonly string[] = [
   "ip -o link show | sed 's/^[0-9]*: //; s/ link-netns.*//'",
-  "ip -6 -o address show | sed 's/^[0-9]*: //; s/ tentative//'",
+  "ip -6 -o address show | sed 's/^[0-9]*: //'",
   "ip -4 -o address show | sed 's/^[0-9]*: //'",
   "ip -6 route show table all | sed 's/ expires [0-9]*sec//'",
   "ip -4 route show table all",
@@ -21,6 +24,7 @@ const COMMANDS: readonly string[] = [
 /** Everything that `hip up` may change, and what it must not. */
 export async function snapshot(host: LabHost): Promise<string> {
   const parts: string[] = [];
+  await shell(host, SETTLED);
   for (const command of COMMANDS) {
     const { stdout } = await host.run(["sh", "-c", command]);
     parts.push(`# ${command}\n${stdout}`);
