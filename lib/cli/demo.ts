@@ -49,6 +49,9 @@ const PUZZLE_DIFFICULTY = 10;
 /** How long the ladder may lag behind curl, in milliseconds. */
 const LADDER_LAG_MS = 1000;
 
+/** Kinds of key that a HIP record can carry (RFC 8005 §5). */
+const KINDS = IDENTITY_KINDS.filter((kind) => kind !== "ecdsa-low");
+
 const URL_OF_PAGE = `http://${SERVER_NAME}/`;
 
 const PAGE = `Hello from ${SERVER_NAME}!
@@ -67,14 +70,16 @@ export function registerDemo(program: Command, context: CliContext): void {
     .option("--ipv4", "let the hosts have IPv4 addresses only")
     .addOption(
       new Option("--identity <kind>", "what keys the hosts have")
-        .choices(IDENTITY_KINDS)
+        .choices(KINDS)
         .default("ecdsa-p256"),
     )
     .option("--json", "print only the result, as JSON")
     .addHelpText("after", example("sudo hip demo", "sudo hip demo --ipv4 --identity rsa"))
     .action(async (options: DemoOptions) => {
-      await requireLab("curl");
-      await untilInterrupted((signal) => demonstrate(options, context, signal));
+      await untilInterrupted(async (signal) => {
+        await requireLab("curl");
+        await demonstrate(options, context, signal);
+      });
     });
 }
 
