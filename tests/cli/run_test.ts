@@ -147,7 +147,6 @@ Deno.test("hip host takes the line of identity show --hosts, lists it and remove
 
 Deno.test("hip down is content when nothing runs", async () => {
   await inState(async (state) => {
-    await Deno.writeTextFile(`${state}/hip.pid`, "999999999\n");
     const { code, out } = await run(state, "down");
     assert.deepEqual([code, out], [0, "hip is not up."]);
   });

@@ -85,6 +85,11 @@ function ask(
   return handleRequest(agent, { id: 7, method, params });
 }
 
+/** Lets everything run that can. */
+function tick(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 async function refused(agent: ApiAgent, method: string, params: Record<string, unknown> = {}) {
   const response = await ask(agent, method, params);
   assert.ok(!response.ok);
@@ -225,9 +230,9 @@ Deno.test("connect waits for ESTABLISHED and gives the reason when it does not c
     listener({ kind: "state", at: instant(0), localHit, peerHit, from, to, why: "" });
   };
   const good = ask(agent, "connect", { peer: PEER });
-  await Promise.resolve();
+  await tick();
   move("I2-SENT");
-  await Promise.resolve();
+  await tick();
   move("ESTABLISHED");
   const response = await good;
   assert.ok(response.ok);
@@ -235,7 +240,7 @@ Deno.test("connect waits for ESTABLISHED and gives the reason when it does not c
 
   state = "UNASSOCIATED";
   const bad = ask(agent, "connect", { peer: PEER });
-  await Promise.resolve();
+  await tick();
   failure = "no answer to I1";
   move("E-FAILED");
   const refusal = await bad;
