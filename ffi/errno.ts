@@ -15,6 +15,7 @@ export const ERRNO = {
   EBUSY: 16,
   EEXIST: 17,
   ENODEV: 19,
+  ENOTTY: 25,
   EINVAL: 22,
   EMFILE: 24,
   EBADFD: 77,

@@ -59,6 +59,8 @@ function explain(name: string, error: SyscallError): Error {
       );
     case ERRNO.ENOENT:
     case ERRNO.ENODEV:
+    // Some other file stands in its place.
+    case ERRNO.ENOTTY:
       return new UserError(
         `cannot open ${DEVICE_FILE} (${errnoName(error.errno)}). ` +
           `Load the module with "modprobe tun", or pass the device into the container.`,
