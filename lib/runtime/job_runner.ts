@@ -5,7 +5,7 @@
 
 import type { JobRequest } from "../engine/effects.ts";
 import type { Job, JobFailure } from "../hip/jobs.ts";
-import type { WorkerMessage } from "./job_service.ts";
+import { PUZZLE_LANE, type WorkerMessage } from "./job_service.ts";
 import type { JobDone, JobRunner } from "./ports.ts";
 
 /** Jobs that may wait for one worker; later ones fail at once. */
@@ -28,7 +28,7 @@ export class WorkerJobRunner implements JobRunner {
   constructor(options: WorkerJobRunnerOptions = {}) {
     const url = options.workerUrl ?? new URL("./job_worker.ts", import.meta.url);
     const finish = (done: JobDone) => this.#finish(done);
-    this.#puzzles = new Lane("puzzles", url, finish);
+    this.#puzzles = new Lane(PUZZLE_LANE, url, finish);
     this.#publicKeys = new Lane("public keys", url, finish);
     this.ready = Promise.all([this.#puzzles.ready, this.#publicKeys.ready]).then(() => {});
     // Whoever awaits it sees the error; jobs fail one by one in any case.

@@ -7,6 +7,9 @@ import type { JobRequest } from "../engine/effects.ts";
 import type { Job, JobResult } from "../hip/jobs.ts";
 import type { JobDone } from "./ports.ts";
 
+/** Name of the worker for puzzles; every other does public-key work. */
+export const PUZZLE_LANE = "puzzles";
+
 /** What a worker says. */
 export type WorkerMessage = { readonly kind: "ready" } | {
   readonly kind: "done";
@@ -19,9 +22,31 @@ interface WorkerScope {
   postMessage(message: WorkerMessage): void;
 }
 
-/** Answers every message with what `run` makes of it; an error thrown is a failed job. */
-export function serveJobs(run: (job: Job) => JobResult): void {
+/** A worker without jobs for so long has time to rehearse, in milliseconds. */
+const IDLE_MS = 100;
+
+/**
+ * Answers every message with what `run` makes of it; an error thrown is a failed job.
+ *
+ * @param rehearsal Short steps, done one at a time when no job came for a while; a real job never
+ *   waits for more than one of them. What goes wrong there ends the rehearsal and nothing else.
+ */
+export function serveJobs(run: (job: Job) => JobResult, rehearsal?: Iterator<void>): void {
   const scope = globalThis as unknown as WorkerScope;
+  let rest = rehearsal;
+  let timer: number | undefined;
+  const rehearse = () => {
+    try {
+      if (rest?.next().done) rest = undefined;
+    } catch {
+      rest = undefined;
+    }
+    if (rest !== undefined) timer = setTimeout(rehearse, 0);
+  };
+  const rehearseWhenIdle = () => {
+    clearTimeout(timer);
+    if (rest !== undefined) timer = setTimeout(rehearse, IDLE_MS);
+  };
   scope.onmessage = (event) => {
     const { id, job } = event.data;
     let result: JobResult;
@@ -31,6 +56,8 @@ export function serveJobs(run: (job: Job) => JobResult): void {
       result = { kind: "failed", reason: "hip-job-failed", detail: String(error) };
     }
     scope.postMessage({ kind: "done", done: { id, result } });
+    rehearseWhenIdle();
   };
   scope.postMessage({ kind: "ready" });
+  rehearseWhenIdle();
 }
