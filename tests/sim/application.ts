@@ -12,7 +12,7 @@ import {
   parseIcmpv6Echo,
 } from "../../lib/wire/icmpv6.ts";
 import { IPV6_HEADER_LENGTH } from "../../lib/wire/ipv6.ts";
-import type { Host } from "./host.ts";
+import type { InnerHost } from "./roles.ts";
 
 const IDENTIFIER = 0x4850;
 const DATA = new Uint8Array(56).map((_, index) => index);
@@ -30,15 +30,15 @@ export class Application {
   readonly unreachable: Answer[] = [];
   /** Echo requests of others that were answered. */
   answered = 0;
-  readonly #host: Host;
+  readonly #host: InnerHost;
   #sequence = 0;
 
-  constructor(host: Host) {
+  constructor(host: InnerHost) {
     this.#host = host;
   }
 
   /** Asks `peer` for an echo. @returns The sequence number. */
-  ping(peer: Host): number {
+  ping(peer: Pick<InnerHost, "hit">): number {
     const sequence = ++this.#sequence;
     this.#host.world.trace.add(this.#host.world.now, this.#host.name, `ping ${sequence}`);
     this.#host.sendInner(buildIcmpv6Echo({

@@ -19,7 +19,7 @@ import type { ExchangePolicy, Job } from "../../lib/hip/jobs.ts";
 import { runJob } from "../../lib/hip/run_job.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { Application } from "./application.ts";
-import type { World } from "./world.ts";
+import type { InnerHost, LinkEnd, Network } from "./roles.ts";
 
 /** One group only, so that a host is ready after one job. */
 export const SIM_POLICY: ExchangePolicy = {
@@ -52,8 +52,8 @@ function costOf(job: Job): Duration {
   }
 }
 
-export class Host {
-  readonly world: World;
+export class Host implements InnerHost, LinkEnd {
+  readonly world: Network;
   readonly name: string;
   readonly hit: Uint8Array;
   readonly application: Application;
@@ -67,7 +67,7 @@ export class Host {
   /** The one wake-up that counts; earlier plans are passed over. */
   #wakeAt: Instant | undefined;
 
-  constructor(world: World, name: string, options: HostOptions) {
+  constructor(world: Network, name: string, options: HostOptions) {
     this.world = world;
     this.name = name;
     this.#options = options;

@@ -5,8 +5,7 @@ import { after, type Duration, milliseconds } from "../../lib/base/time.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import { packetTypeName } from "../../lib/wire/hip/code_points.ts";
 import { isIpv4 } from "../../lib/wire/ip_address.ts";
-import type { Host } from "./host.ts";
-import type { World } from "./world.ts";
+import type { LinkEnd, Surroundings } from "./roles.ts";
 
 /** All may change during a run. Probabilities are 0 to 1. */
 export interface LinkConditions {
@@ -37,7 +36,7 @@ export const PERFECT_LINK: LinkConditions = {
 
 /** A packet that a host gave to the link, whatever became of it. */
 export interface SentPacket {
-  readonly from: Host;
+  readonly from: LinkEnd;
   /** RFC name, or "ESP". */
   readonly name: string;
   readonly packet: OutgoingPacket;
@@ -51,24 +50,24 @@ export class Link {
   loses: (sent: SentPacket) => boolean = () => false;
   /** Packets on their way. */
   inFlight = 0;
-  readonly #world: World;
-  readonly #ends: readonly [Host, Host];
+  readonly #world: Surroundings;
+  readonly #ends: readonly [LinkEnd, LinkEnd];
 
-  constructor(world: World, a: Host, b: Host, conditions: Partial<LinkConditions>) {
+  constructor(world: Surroundings, a: LinkEnd, b: LinkEnd, conditions: Partial<LinkConditions>) {
     this.#world = world;
     this.#ends = [a, b];
     this.conditions = { ...PERFECT_LINK, ...conditions };
   }
 
   /** The host at the other end, when `address` is one of its own. */
-  farEnd(from: Host, address: Uint8Array): Host | undefined {
+  farEnd(from: LinkEnd, address: Uint8Array): LinkEnd | undefined {
     const [a, b] = this.#ends;
     const far = from === a ? b : from === b ? a : undefined;
     return far?.owns(address) ? far : undefined;
   }
 
   /** How many packets of this name were given to the link. */
-  count(name: string, from?: Host): number {
+  count(name: string, from?: LinkEnd): number {
     return this.sent.filter((sent) =>
       sent.name === name && (from === undefined || sent.from === from)
     ).length;
@@ -79,7 +78,7 @@ export class Link {
     return this.sent.filter((sent) => sent.name === name).map(({ packet }) => packet);
   }
 
-  send(from: Host, to: Host, packet: OutgoingPacket): void {
+  send(from: LinkEnd, to: LinkEnd, packet: OutgoingPacket): void {
     const sent = { from, name: packetName(packet), packet };
     this.sent.push(sent);
     this.#world.capture?.add(this.#world.now, packet);
@@ -95,7 +94,7 @@ export class Link {
     else for (let copy = 0; copy < copies; copy++) this.#carry(to, sent);
   }
 
-  #carry(to: Host, { packet }: SentPacket): void {
+  #carry(to: LinkEnd, { packet }: SentPacket): void {
     const { latency, jitter, reordering, reorderDelay } = this.conditions;
     const extra = this.#chance(reordering) ? reorderDelay : 0;
     const delay = milliseconds(latency + jitter * this.#fraction() + extra);

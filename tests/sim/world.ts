@@ -12,12 +12,13 @@ import { EventQueue } from "./event_queue.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { Link, type LinkConditions, packetName } from "./link.ts";
 import type { PcapWriter } from "./pcap_writer.ts";
+import type { LinkEnd, Network } from "./roles.ts";
 import { Trace } from "./trace.ts";
 
 /** More steps than any scenario needs: a run that does not end is a defect. */
 const MAX_STEPS = 1_000_000;
 
-export class World {
+export class World implements Network {
   readonly seed: number;
   readonly random: SeededRandom;
   readonly trace = new Trace();
@@ -50,8 +51,7 @@ export class World {
     this.#queue.add(at, action);
   }
 
-  /** Puts a packet on the link that leads to its destination. */
-  route(from: Host, packet: OutgoingPacket): void {
+  route(from: LinkEnd, packet: OutgoingPacket): void {
     for (const link of this.#links) {
       const to = link.farEnd(from, packet.destination);
       if (to !== undefined) {
