@@ -77,10 +77,11 @@ function exchangeRows(report: ExchangeReport | undefined): BenchRow[] {
   if (report === undefined) return [];
   const { rawTwoRoundTrips, hardK } = report;
   return report.rows.flatMap(({ kind, dhGroup, withoutPuzzle, withPuzzle }) => {
-    const what = `${KIND_NAMES[kind]}, group ${dhGroup} (${GROUP_NAMES[dhGroup] ?? "?"})`;
+    const group = `DH group ${dhGroup}, ${GROUP_NAMES[dhGroup] ?? "?"}`;
+    const what = `base exchange, ${KIND_NAMES[kind]} (${group})`;
     return [
       timeRow(what, rawTwoRoundTrips, withoutPuzzle),
-      timeRow(`  with a puzzle of 2^${hardK}`, rawTwoRoundTrips, withPuzzle),
+      timeRow(`  the same with a puzzle of 2^${hardK}`, rawTwoRoundTrips, withPuzzle),
     ];
   });
 }
@@ -135,7 +136,7 @@ export function methodLines(report: BenchReport): string[] {
   }
   if (exchange !== undefined) {
     lines.push(
-      "Base exchange: first I1 to verified R2, one row per identity and DH group, " +
+      "Base exchange: first I1 to verified R2, both hosts with this kind of identity, " +
         `median of ${exchange.count}; raw is two round trips.`,
     );
   }
