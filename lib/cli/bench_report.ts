@@ -77,8 +77,8 @@ function exchangeRows(report: ExchangeReport | undefined): BenchRow[] {
   if (report === undefined) return [];
   const { rawTwoRoundTrips, hardK } = report;
   return report.rows.flatMap(({ kind, dhGroup, withoutPuzzle, withPuzzle }) => {
-    const group = `DH group ${dhGroup}, ${GROUP_NAMES[dhGroup] ?? "?"}`;
-    const what = `base exchange, ${KIND_NAMES[kind]} (${group})`;
+    const group = `DH ${dhGroup}, ${GROUP_NAMES[dhGroup] ?? "?"}`;
+    const what = `exchange, ${KIND_NAMES[kind]} (${group})`;
     return [
       timeRow(what, rawTwoRoundTrips, withoutPuzzle),
       timeRow(`  the same with a puzzle of 2^${hardK}`, rawTwoRoundTrips, withPuzzle),
