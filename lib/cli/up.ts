@@ -96,7 +96,8 @@ function readConfig(paths: StatePaths, overrides: readonly string[]): Config {
     text = readIfThere(paths.configFile);
   } catch (error) {
     throw new UserError(
-      `cannot read ${paths.configFile} (${systemProblem(error)}). Run it as root.`,
+      `cannot read ${paths.configFile} (${systemProblem(error)}). ` +
+        "Run it as root, or choose another folder with --state.",
     );
   }
   return parseConfig(text ?? "", paths.configFile, overrides);
