@@ -50,12 +50,13 @@ const FIELDS = [
 /** A capture that runs until it is read. */
 export class Capture {
   readonly #child: Deno.ChildProcess;
-  readonly #file: string;
+  /** Where the packets are; complete once they were read. */
+  readonly file: string;
   readonly #drained: Promise<void>;
 
   private constructor(child: Deno.ChildProcess, file: string, drained: Promise<void>) {
     this.#child = child;
-    this.#file = file;
+    this.file = file;
     this.#drained = drained;
   }
 
@@ -63,7 +64,22 @@ export class Capture {
   static async start(lab: Lab, host: LabHost = lab.router, device = "any"): Promise<Capture> {
     const file = `${lab.folder}/${host.name}-${device}-${crypto.randomUUID().slice(0, 8)}.pcap`;
     const child = host.spawn(
-      ["tcpdump", "-i", device, "-Z", "root", "-n", "-s", "0", "-B", "16384", "-U", "-w", file],
+      [
+        "tcpdump",
+        "--immediate-mode",
+        "-i",
+        device,
+        "-Z",
+        "root",
+        "-n",
+        "-s",
+        "0",
+        "-B",
+        "16384",
+        "-U",
+        "-w",
+        file,
+      ],
       { stderr: "piped" },
     );
     const reader = child.stderr.getReader();
@@ -88,7 +104,7 @@ export class Capture {
     await this.#child.status;
     await this.#drained;
     const { code, stdout, stderr } = await runCommand([
-      ...["tshark", "-n", "-r", this.#file, "-o", "tcp.check_checksum:TRUE", "-T", "fields"],
+      ...["tshark", "-n", "-r", this.file, "-o", "tcp.check_checksum:TRUE", "-T", "fields"],
       ...["-E", "occurrence=f", ...FIELDS.flatMap((field) => ["-e", field])],
     ]);
     if (code !== 0) throw new Error(`tshark: ${stderr}`);

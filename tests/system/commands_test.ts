@@ -76,8 +76,7 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "HLP-017 HLP-021 HLP-025 Names of the hosts file need no DNS; one host answers on HITs of " +
+  name: "HLP-017 HLP-021 Names of the hosts file need no DNS; one host answers on HITs of " +
     "three kinds",
   ignore: CANNOT_RUN,
   fn: async () => {

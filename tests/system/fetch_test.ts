@@ -113,7 +113,7 @@ async function fetchBothWays({ client, server }: Scene, carrier: Carrier): Promi
 for (const carrier of ["ipv6", "ipv4"] as const) {
   for (const [clientKind, serverKind] of PAIRS) {
     Deno.test({
-      name: `HLP-005 HLP-035 HLP-037 HLP-038 HLP-042 HLP-047 HLP-055 HLP-056 HLP-059 A page is ` +
+      name: `HLP-005 HLP-037 HLP-038 HLP-042 HLP-047 HLP-055 HLP-056 HLP-059 A page is ` +
         `fetched by name over ${carrier} between ${clientKind} and ${serverKind}`,
       ignore: CANNOT_RUN,
       fn: async () => {
@@ -135,7 +135,7 @@ for (const carrier of ["ipv6", "ipv4"] as const) {
 }
 
 Deno.test({
-  name: "HLP-045 HLP-047 HLP-048 HLP-049 DNS-225 getaddrinfo puts the HIT first, then the " +
+  name: "HLP-045 getaddrinfo puts the HIT first, then the " +
     "addresses",
   ignore: CANNOT_RUN,
   fn: () =>

@@ -17,6 +17,9 @@ import { assertAsBefore, modeOf, shell, snapshot } from "../support/system_host.
 
 const URL_BY_NAME = `http://${SERVER_NAME}/`;
 
+/** What a name without HIP data resolves to. */
+const RESOLVE = `getent ahosts ${SERVER_NAME}; getent hosts ${SERVER_NAME}`;
+
 /** Forms that /etc/resolv.conf has on real hosts; each must come back octet for octet. */
 const RESOLV_CONFS: Readonly<Record<string, string>> = {
   "a plain file":
@@ -77,7 +80,7 @@ async function whilePlainTrafficFlows(
 
 for (const [form, prepare] of Object.entries(RESOLV_CONFS)) {
   Deno.test({
-    name: `HLP-026 HLP-050 HLP-072 DNS-201 up and down leave a host as it was; its resolv.conf ` +
+    name: `HLP-026 HLP-050 HLP-072 up and down leave a host as it was; its resolv.conf ` +
       `is ${form}`,
     ignore: CANNOT_RUN,
     fn: () =>
@@ -85,6 +88,7 @@ for (const [form, prepare] of Object.entries(RESOLV_CONFS)) {
         const host = lab.client;
         await shell(host, prepare);
         const before = await snapshot(host);
+        const answer = await shell(host, RESOLVE);
         await whilePlainTrafficFlows(lab, async () => {
           const up = await hipAt(host, stateFolder, "up");
           assert.equal(up.code, 0, up.stderr);
@@ -101,6 +105,7 @@ for (const [form, prepare] of Object.entries(RESOLV_CONFS)) {
           assert.match(await shell(host, "cat /etc/resolv.conf"), /^nameserver 127\.0\.0\.1$/m);
           assert.match(await shell(host, "cat /etc/gai.conf"), /2001:20::\/28/);
           assert.match(await shell(host, "ip -6 addr show dev hip0"), /inet6 2001:22:/);
+          assert.equal(await shell(host, RESOLVE), answer, "as if HIP were absent");
 
           const down = await hipAt(host, stateFolder, "down");
           assert.equal(down.code, 0, down.stderr);
@@ -115,7 +120,7 @@ for (const [form, prepare] of Object.entries(RESOLV_CONFS)) {
   });
 
   Deno.test({
-    name: `DNS-200 DNS-202 DNS-203 DNS-207 After SIGKILL the next up or down repairs a ` +
+    name: `DNS-202 DNS-203 DNS-207 After SIGKILL the next up or down repairs a ` +
       `resolv.conf that is ${form}`,
     ignore: CANNOT_RUN,
     fn: () =>
