@@ -50,6 +50,12 @@ const NOT_BUILT_IN: ReadonlySet<number> = new Set([
   NETLINK_ERRNO.EAFNOSUPPORT,
 ]);
 
+/**
+ * Packets the device holds while the agent is busy. At the kernel's 500 a single TCP connection
+ * loses 4 in 100 packets here; at 2,000 none, and the agent empties it within 60 ms.
+ */
+const QUEUE_LENGTH = 2000;
+
 export class HostConfigurator {
   readonly #client: NetlinkClient;
   readonly #interfaceIndex: number | undefined;
@@ -155,7 +161,8 @@ export class HostConfigurator {
         // Set by itself, before the device is up: the kernel would have made the address by then.
         const noLinkLocal = emitNoLinkLocal(change.link.index);
         if (change.link.isUp) client.change(what, MESSAGE.SET_LINK, 0, noLinkLocal);
-        return client.change(what, MESSAGE.SET_LINK, 0, emitLinkChange(change.link));
+        const link = { ...change.link, queueLength: QUEUE_LENGTH };
+        return client.change(what, MESSAGE.SET_LINK, 0, emitLinkChange(link));
       }
       case "add-address":
         return client.change(what, MESSAGE.NEW_ADDRESS, add, emitAddress(change.address));

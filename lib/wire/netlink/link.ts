@@ -12,7 +12,7 @@ import { FAMILY, familyHeader, viewOf } from "./message.ts";
 
 const HEADER_LENGTH = 16;
 const FIELD = { family: 0, type: 2, index: 4, flags: 8, change: 12 } as const;
-const IFLA = { NAME: 3, MTU: 4, AF_SPEC: 26 } as const;
+const IFLA = { NAME: 3, MTU: 4, TXQLEN: 13, AF_SPEC: 26 } as const;
 /** linux/if_link.h: IFLA_INET6_ADDR_GEN_MODE and its value IN6_ADDR_GEN_MODE_NONE. */
 const INET6_ADDR_GEN_MODE = 8;
 const ADDR_GEN_MODE_NONE = 1;
@@ -49,14 +49,23 @@ export function emitLink(link: Link): Uint8Array {
   ]);
 }
 
-/** Payload of SET_LINK that brings an interface up or down, and sets its MTU when given. */
-export function emitLinkChange(
-  change: { readonly index: number; readonly isUp: boolean; readonly mtu?: number },
-): Uint8Array {
+/** What SET_LINK changes. */
+export interface LinkChange {
+  readonly index: number;
+  readonly isUp: boolean;
+  /** Octets. */
+  readonly mtu?: number;
+  /** Packets that the kernel keeps for a reader that is late. */
+  readonly queueLength?: number;
+}
+
+/** Payload of SET_LINK that brings an interface up or down, and sets what else is given. */
+export function emitLinkChange(change: LinkChange): Uint8Array {
   const flags = change.isUp ? LINK_FLAG.UP : 0;
-  const attributes: Attribute[] = change.mtu === undefined
-    ? []
-    : [[IFLA.MTU, uint32Value(change.mtu)]];
+  const { mtu, queueLength } = change;
+  const attributes: Attribute[] = [];
+  if (mtu !== undefined) attributes.push([IFLA.MTU, uint32Value(mtu)]);
+  if (queueLength !== undefined) attributes.push([IFLA.TXQLEN, uint32Value(queueLength)]);
   return emitAttributes(emitHeader(change.index, flags, LINK_FLAG.UP), attributes);
 }
 

@@ -80,10 +80,14 @@ Deno.test("A label request has the layout of struct ifaddrlblmsg and IFAL attrib
   );
 });
 
-Deno.test("A link request changes the UP flag alone, and the MTU when given", () => {
+Deno.test("A link request changes the UP flag alone, and MTU and queue when given", () => {
   assert.equal(
     toHex(emitLinkChange({ index: 7, isUp: true, mtu: 1400 })),
     "00000000" + "07000000" + "01000000" + "01000000" + "0800040078050000",
+  );
+  assert.equal(
+    toHex(emitLinkChange({ index: 7, isUp: true, queueLength: 2000 })),
+    "00000000" + "07000000" + "01000000" + "01000000" + "08000d00d0070000",
   );
   assert.equal(
     toHex(emitLinkChange({ index: 7, isUp: false })),
