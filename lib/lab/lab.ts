@@ -115,7 +115,7 @@ export class LabHost {
   enter(command: readonly string[]): string[] {
     return this.#anchor === undefined
       ? ["ip", "netns", "exec", this.namespace, ...command]
-      : ["nsenter", `--target=${this.#anchor.pid}`, "--net", "--mount", "--root", "--", ...command];
+      : ["nsenter", `--target=${this.#anchor.pid}`, "--net", "--mount", "--", ...command];
   }
 
   /** Runs a command to its end. Rejects with the signal's reason when that is aborted. */
