@@ -236,7 +236,10 @@ async function play(
       routerPackets: counters ?? null,
     };
     say(paint("bold", `client$ curl ${URL_OF_PAGE}`) + "   (the same again)");
-    say(...reuseLines(result), "", ...routerLines(result), "", ...resultTable(result, paint));
+    say(...reuseLines(result), "");
+    const crossed = routerLines(result);
+    if (crossed.length > 0) say(...crossed, "");
+    say(...resultTable(result, paint));
     return result;
   } finally {
     watch.stop();
