@@ -21,6 +21,8 @@ export function puzzleLifetime(v: number): Duration {
 export interface ControlSettings {
   /** #K of the puzzles we pose, 0 to 20 (RFC 7401 §7 wants 0 without load). */
   readonly puzzleDifficultyK: number;
+  /** #K under load, 0 to 24; 16 costs an Initiator a third of a second (RFC 7401 §4.1.1). */
+  readonly puzzleDifficultyKMax: number;
   /** Lifetime octet of the puzzles we pose; 38 is 64 s: far above any round trip. */
   readonly puzzleLifetimeExponent: number;
   /** The hardest puzzle we solve; 2^24 hashes are minutes of one core. */
@@ -62,6 +64,7 @@ export interface ControlSettings {
 
 export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   puzzleDifficultyK: 0,
+  puzzleDifficultyKMax: 16,
   puzzleLifetimeExponent: 38,
   maxDifficultyK: 24,
   maxPuzzleTime: seconds(60),

@@ -9,7 +9,7 @@
 
 import { wipe } from "../base/bytes.ts";
 import { type Random, randomBytes } from "../base/random.ts";
-import { after, type Duration, earliest, elapsed, type Instant } from "../base/time.ts";
+import { after, type Duration, earliest, elapsed, type Instant, seconds } from "../base/time.ts";
 import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import { type ControlSettings, puzzleLifetime } from "./constants.ts";
 import type { BuildR1Job, BuildR1Result, ExchangePolicy } from "./jobs.ts";
@@ -17,6 +17,9 @@ import { chooseDhGroup } from "./negotiation.ts";
 
 /** Retired entries kept at most per identity; the oldest goes first. */
 const MAX_RETIRED = 64;
+
+/** How long a group stays without the R1 whose job was lost. */
+const RETRY_AFTER = seconds(1);
 
 /** A prepared R1 and what it takes to accept the I2 that answers it. */
 export interface R1Entry {
@@ -58,6 +61,8 @@ export class R1Pool {
   readonly #building = new Map<number, bigint>();
   #nextGeneration: bigint;
   #difficultyK: number;
+  /** When what a lost job should have made is tried again. */
+  #retryAt: Instant | undefined;
 
   constructor(options: R1PoolOptions) {
     this.#options = options;
@@ -106,9 +111,11 @@ export class R1Pool {
     this.#byGeneration.set(entry.generation, entry);
   }
 
-  /** Makes room for another try after a job that failed or was lost. */
-  handleLost(job: BuildR1Job): void {
-    if (this.#building.get(job.dhGroup) === job.r1Generation) this.#building.delete(job.dhGroup);
+  /** Makes room for another try, a little later, after a job that failed or was lost. */
+  handleLost(now: Instant, job: BuildR1Job): void {
+    if (this.#building.get(job.dhGroup) !== job.r1Generation) return;
+    this.#building.delete(job.dhGroup);
+    this.#retryAt = after(now, RETRY_AFTER);
   }
 
   /**
@@ -140,17 +147,20 @@ export class R1Pool {
     return this.#build(entry.dhGroup);
   }
 
-  /** Jobs for a new #K in every group; what is offered meanwhile keeps the old one. */
+  /**
+   * Jobs for a new #K in every group; what is offered meanwhile keeps the old one. A group whose
+   * R1 is being made already gets its own when it is asked again.
+   */
   setDifficulty(difficultyK: number): BuildR1Job[] {
-    if (difficultyK === this.#difficultyK) return [];
     this.#difficultyK = difficultyK;
-    return [...this.#current.keys()]
-      .filter((group) => !this.#building.has(group))
-      .map((group) => this.#build(group));
+    return [...this.#current.values()]
+      .filter((entry) => entry.difficultyK !== difficultyK && !this.#building.has(entry.dhGroup))
+      .map((entry) => this.#build(entry.dhGroup));
   }
 
   /** Forgets what is too old to be answered. @returns Jobs that replace entries by age. */
   handleTimeout(now: Instant): BuildR1Job[] {
+    if (this.#retryAt !== undefined && this.#retryAt <= now) this.#retryAt = undefined;
     while (this.#retired[0] !== undefined && this.#retired[0].until <= now) this.#forgetOldest();
     return [...this.#current.values()]
       .filter((entry) => this.#renewalOf(entry) <= now && !this.#building.has(entry.dhGroup))
@@ -159,7 +169,7 @@ export class R1Pool {
 
   /** When `handleTimeout` has work. */
   nextTimeout(): Instant | undefined {
-    let next = this.#retired[0]?.until;
+    let next = earliest(this.#retired[0]?.until, this.#retryAt);
     for (const entry of this.#current.values()) {
       if (!this.#building.has(entry.dhGroup)) next = earliest(next, this.#renewalOf(entry));
     }

@@ -10,7 +10,7 @@
 import { bytesEqual, concatBytes, isAllZero, toHex } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
-import { type Instant, milliseconds, seconds } from "../base/time.ts";
+import { earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
 import { rhashOfSuite } from "../crypto/rhash.ts";
 import { hitSuiteId, isHit } from "../identity/hit.ts";
@@ -22,6 +22,7 @@ import type { AddressPair } from "./association_context.ts";
 import { pairKey } from "./association_table.ts";
 import type { ControlSettings } from "./constants.ts";
 import type { AcceptI2Job, AcceptI2Result, BuildR1Job, ExchangePolicy, JobResult } from "./jobs.ts";
+import { LoadPolicy } from "./load_policy.ts";
 import { checkSolution, puzzleRandomI, type PuzzleSubject } from "./puzzle.ts";
 import { type R1Entry, R1Pool } from "./r1_pool.ts";
 import { RateLimit, RecentlySeen } from "./rate_limit.ts";
@@ -88,6 +89,7 @@ export class ResponderDesk {
   readonly #badSolutions = new Set<string>();
   readonly #r1Limit: RateLimit;
   readonly #recentI1: RecentlySeen;
+  readonly #load: LoadPolicy;
   /** The next PUZZLE Opaque, so that no Initiator gets one #I twice (RFC 7401 §4.1.2). */
   #opaque: number;
 
@@ -97,6 +99,11 @@ export class ResponderDesk {
     this.#context = context;
     this.#r1Limit = new RateLimit(random, R1_PER_SECOND, seconds(1));
     this.#recentI1 = new RecentlySeen(random, IDENTICAL_I1_WINDOW);
+    this.#load = new LoadPolicy({
+      baseK: settings.puzzleDifficultyK,
+      maximumK: settings.puzzleDifficultyKMax,
+      maxPendingI2: settings.maxPendingI2,
+    });
     this.#opaque = randomUint32(random) & 0xffff;
     for (const { identity, isAnonymous } of identities) {
       const pool = new R1Pool({
@@ -143,6 +150,7 @@ export class ResponderDesk {
     const { hit } = local.identity;
     const entry = this.#pools.get(toHex(hit))!.offer(groupIds);
     if (entry === undefined) return "hip-busy";
+    this.#load.noteI1(now);
     this.#opaque = (this.#opaque + 1) & 0xffff;
     const opaque = new Uint8Array([this.#opaque >> 8, this.#opaque & 0xff]);
     const subject = puzzleSubject(packet.senderHit, hit, addresses, opaque);
@@ -184,6 +192,7 @@ export class ResponderDesk {
     // (9) and (10) what it chose is what we offered, before any arithmetic.
     const unfit = checkI2Form(packet, entry.template, this.#options.policy);
     if (unfit !== undefined) return unfit.reason;
+    this.#load.noteI2(now, this.#pending.size + 1);
     const key = pairKey(local.identity.hit, peerHit);
     if (this.#pending.has(key) || this.#pending.size >= this.#options.settings.maxPendingI2) {
       return "hip-busy";
@@ -240,15 +249,19 @@ export class ResponderDesk {
     const pool = this.#pools.get(toHex(localHit))!;
     if (result.kind === "build-r1") {
       pool.handleBuilt(now, job, result);
+      // The load may have changed while it was made.
+      this.#adjustDifficulty();
       return;
     }
-    pool.handleLost(job);
+    pool.handleLost(now, job);
     const reason = result.kind === "failed" ? result.reason : "hip-job-failed";
     this.#context.drop(now, reason, `R1 for group ${job.dhGroup} could not be prepared`);
   }
 
-  /** Renews what is old and fills what is missing. */
+  /** Renews what is old, fills what is missing, and poses puzzles that suit the load. */
   handleTimeout(now: Instant): void {
+    this.#load.handleTimeout(now, this.#pending.size);
+    this.#adjustDifficulty();
     for (const { identity } of this.#options.identities) {
       const pool = this.#pools.get(toHex(identity.hit))!;
       for (const job of [...pool.handleTimeout(now), ...pool.missing()]) {
@@ -259,12 +272,18 @@ export class ResponderDesk {
 
   /** When `handleTimeout` has work. */
   nextTimeout(): Instant | undefined {
-    let next: Instant | undefined;
-    for (const pool of this.#pools.values()) {
-      const at = pool.nextTimeout();
-      if (at !== undefined && (next === undefined || at < next)) next = at;
-    }
+    let next = this.#load.nextTimeout();
+    for (const pool of this.#pools.values()) next = earliest(next, pool.nextTimeout());
     return next;
+  }
+
+  #adjustDifficulty(): void {
+    for (const { identity } of this.#options.identities) {
+      const pool = this.#pools.get(toHex(identity.hit))!;
+      for (const job of pool.setDifficulty(this.#load.difficultyK)) {
+        this.#context.submitPoolJob(identity.hit, job);
+      }
+    }
   }
 
   #replaceUsed(now: Instant, pending: PendingI2): void {
