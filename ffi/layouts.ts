@@ -53,7 +53,6 @@ export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const MSG_TRUNC = 0x20;
-export const MSG_DONTWAIT = 0x40;
 
 // asm-generic/socket.h
 export const SOL_SOCKET = 1;
@@ -72,7 +71,6 @@ export const IP_PMTUDISC_DONT = 0;
 export const SOL_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_PMTUDISC_WANT = 1;
-export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_RECVHOPLIMIT = 51;

@@ -21,8 +21,6 @@ export const DROP_REASONS = {
   "tun-malformed": "IPv6 header and packet length disagree",
   "tun-not-a-hit": "destination is not a HIT",
   "tun-source-not-local": "source is not one of the local HITs",
-  "tun-too-big": "larger than the association's inner MTU",
-  "tun-no-locator": "no address is known for the destination HIT",
   "esp-wrong-inner-address": "inner addresses are not the HITs of the SA",
   "sequence-exhausted": "the SA's sequence number space is used up",
   "seal-failed": "the cipher refused to seal the packet",
@@ -36,7 +34,6 @@ export const DROP_REASONS = {
   "hip-unknown-type": "packet type unknown",
   "hip-unknown-critical-parameter": "critical parameter unknown",
   "hip-parameter-order": "parameters not in ascending order of type",
-  "hip-fragment": "fragmented HIP packet that could not be put together",
   // HIP packets: meaning
   "hip-not-for-us": "receiver HIT is not one of ours",
   "hip-invalid-hit": "sender HIT is not a HIT, or does not follow from the Host Identity",
@@ -67,7 +64,6 @@ export const DROP_REASONS = {
   "hip-replayed": "update identifier or packet seen before",
   "hip-too-long": "the answer would exceed the longest HIP packet",
   "hip-busy": "too many half-open associations or jobs",
-  "hip-policy": "forbidden by local policy",
   "hip-job-failed": "a computation failed or its worker was lost",
   // datagrams
   "datagram-malformed": "IP header or length not usable",

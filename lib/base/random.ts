@@ -21,12 +21,3 @@ export function randomUint32(random: Random): number {
   const bytes = randomBytes(random, 4);
   return new DataView(bytes.buffer).getUint32(0);
 }
-
-/** A uniform integer, 0 to `limit` - 1; `limit` is 1 to 2^32. Rejection keeps it unbiased. */
-export function randomBelow(random: Random, limit: number): number {
-  const usable = 2 ** 32 - (2 ** 32 % limit);
-  for (;;) {
-    const value = randomUint32(random);
-    if (value < usable) return value % limit;
-  }
-}

@@ -6,11 +6,10 @@
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { concatBytes } from "../base/bytes.ts";
+import { HIP_CIPHER_ID } from "../wire/hip/code_points.ts";
 
 /** HIP Cipher IDs (RFC 7401 §5.2.8). */
-export const NULL_ENCRYPT = 1;
-export const AES_128_CBC = 2;
-export const AES_256_CBC = 4;
+export const { NULL_ENCRYPT, AES_128_CBC, AES_256_CBC } = HIP_CIPHER_ID;
 
 const AES_BLOCK = 16;
 const TLV_ALIGNMENT = 8;
@@ -26,11 +25,6 @@ const CIPHERS = new Map<number, HipCipher>([
   [AES_128_CBC, { keyLength: 16, ivLength: AES_BLOCK, name: "aes-128-cbc" }],
   [AES_256_CBC, { keyLength: 32, ivLength: AES_BLOCK, name: "aes-256-cbc" }],
 ]);
-
-/** Whether the HIP Cipher ID is one that we implement. */
-export function isKnownHipCipher(cipherId: number): boolean {
-  return CIPHERS.has(cipherId);
-}
 
 /** Octets of the key; throws a RangeError for an unknown cipher. */
 export function cipherKeyLength(cipherId: number): number {

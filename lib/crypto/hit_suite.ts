@@ -3,21 +3,18 @@
  * §3.4).
  */
 
+import { HI_ALGORITHM, HIT_SUITE } from "../wire/hip/code_points.ts";
 import { type Rhash, rhashOfSuite } from "./rhash.ts";
 
 /** HI algorithm values of HOST_ID and of the signature parameters. */
-export const DSA = 3;
-export const RSA = 5;
-export const ECDSA = 7;
-export const ECDSA_LOW = 9;
-export const EDDSA = 13;
+export const { DSA, RSA, ECDSA, ECDSA_LOW, EDDSA } = HI_ALGORITHM;
 
 const ALGORITHMS = new Map<number, { name: string; hitSuite: number }>([
-  [DSA, { name: "DSA", hitSuite: 1 }],
-  [RSA, { name: "RSA", hitSuite: 1 }],
-  [ECDSA, { name: "ECDSA", hitSuite: 2 }],
-  [ECDSA_LOW, { name: "ECDSA_LOW", hitSuite: 3 }],
-  [EDDSA, { name: "EdDSA", hitSuite: 5 }],
+  [DSA, { name: "DSA", hitSuite: HIT_SUITE.RSA_DSA_SHA256 }],
+  [RSA, { name: "RSA", hitSuite: HIT_SUITE.RSA_DSA_SHA256 }],
+  [ECDSA, { name: "ECDSA", hitSuite: HIT_SUITE.ECDSA_SHA384 }],
+  [ECDSA_LOW, { name: "ECDSA_LOW", hitSuite: HIT_SUITE.ECDSA_LOW_SHA1 }],
+  [EDDSA, { name: "EdDSA", hitSuite: HIT_SUITE.EDDSA_CSHAKE128 }],
 ]);
 
 /** The HIT Suite of an HI algorithm, or undefined for an algorithm that we do not know. */

@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import { cshake128 } from "@noble/hashes/sha3-addons.js";
 import { concatBytes } from "../base/bytes.ts";
+import { HIT_SUITE } from "../wire/hip/code_points.ts";
 
 /** Hash functions of the HIT Suites 1, 2, 3 and 5. */
 export type Rhash = "sha256" | "sha384" | "sha1" | "cshake128";
@@ -22,10 +23,10 @@ const LENGTHS: Record<Rhash, number> = {
 };
 
 const BY_SUITE = new Map<number, Rhash>([
-  [1, "sha256"],
-  [2, "sha384"],
-  [3, "sha1"],
-  [5, "cshake128"],
+  [HIT_SUITE.RSA_DSA_SHA256, "sha256"],
+  [HIT_SUITE.ECDSA_SHA384, "sha384"],
+  [HIT_SUITE.ECDSA_LOW_SHA1, "sha1"],
+  [HIT_SUITE.EDDSA_CSHAKE128, "cshake128"],
 ]);
 
 /**

@@ -148,15 +148,9 @@ export class Association implements AssociationHandle {
   }
 
   get #initiation(): Initiation | undefined {
-    switch (this.#state.kind) {
-      case "I1-SENT":
-      case "CLOSED":
-        return this.#state.initiation;
-      case "I2-SENT":
-        return this.#state.renewal;
-      default:
-        return undefined;
-    }
+    const state = this.#state;
+    if (state.kind === "I2-SENT") return state.renewal;
+    return state.kind === "I1-SENT" || state.kind === "CLOSED" ? state.initiation : undefined;
   }
 
   /**

@@ -10,6 +10,7 @@
 import { bytesEqual } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { type Rhash, rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
+import { SMALLEST_SPI } from "../esp/security_association.ts";
 import { hitSuiteId, isHit } from "../identity/hit.ts";
 import { PARAMETER } from "../wire/hip/code_points.ts";
 import type { HipPacket } from "../wire/hip/packet.ts";
@@ -36,9 +37,6 @@ export const MAX_ESP_SUITES = 6;
 
 /** The TRANSPORT_FORMAT_LIST entry for ESP: the type of ESP_TRANSFORM (RFC 7402 §4.1.1). */
 export const ESP_TRANSPORT_FORMAT = 4095;
-
-/** SPIs below this are reserved (RFC 4303 §2.1). */
-export const FIRST_SPI = 256;
 
 /**
  * The group both ends must arrive at: the first of the Responder's list that the Initiator also
@@ -282,7 +280,7 @@ export function checkEspInfo(
   { keymatIndex, oldSpi, newSpi }: EspInfo,
   expectedIndex?: number,
 ): JobFailure | undefined {
-  if (oldSpi !== 0 || newSpi < FIRST_SPI) {
+  if (oldSpi !== 0 || newSpi < SMALLEST_SPI) {
     return failed("hip-spi-invalid", `old SPI ${oldSpi}, new SPI ${newSpi}`);
   }
   if (expectedIndex !== undefined && keymatIndex !== expectedIndex) {

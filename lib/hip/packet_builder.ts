@@ -14,10 +14,14 @@ import { hipMac } from "../crypto/mac.ts";
 import type { Rhash } from "../crypto/rhash.ts";
 import { signMessage } from "../crypto/signature.ts";
 import { HIP_PACKET_MAXIMUM, setHeaderLength } from "../wire/hip/packet.ts";
-import { encodeParameter } from "../wire/hip/parameter.ts";
+import { encodeParameter, type ParameterCodec } from "../wire/hip/parameter.ts";
 import { HIP_MAC, HIP_MAC_2 } from "../wire/hip/parameters/hip_mac.ts";
 import { HOST_ID } from "../wire/hip/parameters/host_id.ts";
-import { HIP_SIGNATURE, HIP_SIGNATURE_2 } from "../wire/hip/parameters/hip_signature.ts";
+import {
+  HIP_SIGNATURE,
+  HIP_SIGNATURE_2,
+  type HipSignature,
+} from "../wire/hip/parameters/hip_signature.ts";
 
 /** Our HOST_ID, without a domain identifier (§5.2.9). */
 export function hostIdTlv({ algorithm, hostIdentity }: PublicHostIdentity): Uint8Array {
@@ -66,9 +70,7 @@ export function withSignature(
   identity: PrivateHostIdentity,
   random: Random,
 ): Uint8Array {
-  const signature = signMessage(identity, packet, random);
-  const { algorithm } = identity;
-  return withParameters(packet, encodeParameter(HIP_SIGNATURE, { algorithm, signature }));
+  return withSignatureOf(HIP_SIGNATURE, packet, identity, random);
 }
 
 /**
@@ -80,7 +82,18 @@ export function withSignature2(
   identity: PrivateHostIdentity,
   random: Random,
 ): Uint8Array {
+  return withSignatureOf(HIP_SIGNATURE_2, packet, identity, random);
+}
+
+function withSignatureOf(
+  codec: ParameterCodec<HipSignature>,
+  packet: Uint8Array,
+  identity: PrivateHostIdentity,
+  random: Random,
+): Uint8Array {
   const signature = signMessage(identity, packet, random);
-  const { algorithm } = identity;
-  return withParameters(packet, encodeParameter(HIP_SIGNATURE_2, { algorithm, signature }));
+  return withParameters(
+    packet,
+    encodeParameter(codec, { algorithm: identity.algorithm, signature }),
+  );
 }

@@ -2,7 +2,7 @@
 
 import { wipe } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
-import { ESP_SUITES, type EspProvider, espSuite } from "../crypto/esp_suite.ts";
+import { type EspProvider, espSuite } from "../crypto/esp_suite.ts";
 import { drawEspKeys, type EspKeys } from "../crypto/keymat.ts";
 import { InboundSa, OutboundSa } from "../esp/security_association.ts";
 import type { SaDatabase } from "../esp/sa_database.ts";
@@ -14,11 +14,6 @@ export interface SecurityContext {
   readonly random: Random;
   readonly espProvider: EspProvider;
   readonly saDatabase: SaDatabase;
-}
-
-/** ESP suites that both the registry and this provider know. */
-export function usableSuites(provider: EspProvider, wanted: readonly number[]): number[] {
-  return wanted.filter((id) => ESP_SUITES.has(id) && provider.supports(id));
 }
 
 /** Makes and installs the inbound SA, not yet active (RFC 7402 §6.4, §6.5). */

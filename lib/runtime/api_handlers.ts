@@ -101,9 +101,6 @@ const HANDLERS: { readonly [method: string]: Handler } = {
   down: (agent) => agent.shutdown(),
 };
 
-/** The methods there are, for tests and for the documentation. */
-export const API_METHODS: readonly string[] = Object.keys(HANDLERS);
-
 interface Peer {
   readonly hit: Uint8Array;
   /** As the user wrote it. */

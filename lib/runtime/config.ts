@@ -31,7 +31,7 @@ export interface Config {
   /**
    * Diffie-Hellman Group IDs (RFC 7401 §5.2.7), most preferred first. Default 7, 8, 9, 4, 11, 3:
    * the NIST curves P-256, P-384 and P-521 first, since they are cheap and strong; the MODP
-   * groups of 3072, 6144 and 1536 bits for peers without curves.
+   * groups of 3072, 2048 and 1536 bits for peers without curves.
    */
   readonly dhGroups: readonly number[];
   /** HIP Cipher IDs (§5.2.8), most preferred first. Default 2, 4: AES-128-CBC, AES-256-CBC. */

@@ -20,9 +20,6 @@ export const ESP_HEADER_LENGTH = 8;
 /** Octets of Pad Length and Next Header. */
 export const ESP_TRAILER_LENGTH = 2;
 
-/** SPIs up to this one are reserved (RFC 4303 §2.1). */
-export const ESP_RESERVED_SPI_MAXIMUM = 255;
-
 /** Where the fields stand. */
 export const ESP_FIELD = { spi: 0, sequence: 4, iv: 8 } as const;
 

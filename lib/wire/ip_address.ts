@@ -8,9 +8,6 @@ import { toHex } from "../base/bytes.ts";
 /** Octets of an address. */
 export const ADDRESS_LENGTH = 16;
 
-/** Bits of the prefix `::ffff:0:0/96` under which IPv4 addresses lie. */
-export const IPV4_MAPPED_BITS = 96;
-
 /** The address `::`. */
 export const UNSPECIFIED: Uint8Array = new Uint8Array(ADDRESS_LENGTH);
 

@@ -3,9 +3,6 @@
  * 20 octets are there.
  */
 
-/** Octets of a header without options. */
-export const TCP_HEADER_LENGTH = 20;
-
 /** Where the fields stand. */
 export const TCP_FIELD = {
   sourcePort: 0,

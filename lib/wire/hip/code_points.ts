@@ -1,7 +1,7 @@
 /**
  * The IANA registries "Host Identity Protocol (HIP) Parameters": one table per registry, in numeric
- * order, each line with name, number and source. Constants and names for logs are derived from the
- * tables; a test compares them with a copy of the registry.
+ * order, each line with name, number and source. Where the program needs constants or names
+ * for logs, they are derived from the tables; a test compares them with a copy of the registry.
  */
 
 /** Name, number, RFC and section. Names of equal meaning in RFC and registry are the RFC's. */
@@ -154,7 +154,6 @@ export const HHIT_SUITES = [
   ["HDA_PRIVATE_USE_1", 254, "9374 §3.4.2"],
   ["HDA_PRIVATE_USE_2", 255, "9374 §3.4.2"],
 ] as const;
-export const HHIT_SUITE = constants(HHIT_SUITES);
 
 /** Diffie-Hellman Group IDs, 8 bits. */
 export const DH_GROUPS = [
@@ -171,7 +170,6 @@ export const DH_GROUPS = [
   ["SECP160R1", 10, "7401 §5.2.7"],
   ["MODP_2048", 11, "7401 §5.2.7"],
 ] as const;
-export const DH_GROUP = constants(DH_GROUPS);
 
 /** HIP Cipher IDs, 16 bits. */
 export const HIP_CIPHERS = [
@@ -202,14 +200,12 @@ export const ECDSA_CURVES = [
   ["NIST_P256", 1, "7401 §5.2.9"],
   ["NIST_P384", 2, "7401 §5.2.9"],
 ] as const;
-export const ECDSA_CURVE = constants(ECDSA_CURVES);
 
 /** Curve labels of ECDSA_LOW Host Identities, 16 bits. */
 export const ECDSA_LOW_CURVES = [
   ["RESERVED", 0, "7401 §5.2.9"],
   ["SECP160R1", 1, "7401 §5.2.9"],
 ] as const;
-export const ECDSA_LOW_CURVE = constants(ECDSA_LOW_CURVES);
 
 /** Curve labels of EdDSA Host Identities, 16 bits. */
 export const EDDSA_CURVES = [
@@ -219,7 +215,6 @@ export const EDDSA_CURVES = [
   ["ED448", 3, "9374 §3.4.1.1"],
   ["ED448PH", 4, "9374 §3.4.1.1"],
 ] as const;
-export const EDDSA_CURVE = constants(EDDSA_CURVES);
 
 /** Domain Identifier types of HOST_ID, 4 bits. */
 export const DOMAIN_ID_TYPES = [
@@ -227,7 +222,6 @@ export const DOMAIN_ID_TYPES = [
   ["FQDN", 1, "7401 §5.2.9"],
   ["NAI", 2, "7401 §5.2.9"],
 ] as const;
-export const DOMAIN_ID_TYPE = constants(DOMAIN_ID_TYPES);
 
 /** ESP transform suite IDs, 16 bits. */
 export const ESP_TRANSFORM_SUITES = [
@@ -248,7 +242,6 @@ export const ESP_TRANSFORM_SUITES = [
   ["AES_CMAC_96", 14, "7402 §5.1.2"],
   ["AES_GMAC", 15, "7402 §5.1.2"],
 ] as const;
-export const ESP_SUITE = constants(ESP_TRANSFORM_SUITES);
 
 /** Registration types, 8 bits. */
 export const REGISTRATION_TYPES = [
@@ -257,7 +250,6 @@ export const REGISTRATION_TYPES = [
   ["RELAY_UDP_ESP", 3, "9028"],
   ["CANDIDATE_DISCOVERY", 4, "9028"],
 ] as const;
-export const REGISTRATION_TYPE = constants(REGISTRATION_TYPES);
 
 /** Registration failure types, 8 bits. */
 export const REGISTRATION_FAILURES = [
@@ -272,7 +264,6 @@ export const REGISTRATION_FAILURES = [
   ["UNKNOWN_CA", 8, "8003"],
   ["SIMULTANEOUS_RENDEZVOUS_AND_CONTROL_RELAY_PROHIBITED", 9, "9028"],
 ] as const;
-export const REGISTRATION_FAILURE = constants(REGISTRATION_FAILURES);
 
 /** NAT traversal modes, 16 bits. */
 export const NAT_TRAVERSAL_MODES = [
@@ -281,7 +272,6 @@ export const NAT_TRAVERSAL_MODES = [
   ["ICE_STUN_UDP", 2, "5770"],
   ["ICE_HIP_UDP", 3, "9028"],
 ] as const;
-export const NAT_TRAVERSAL_MODE_ID = constants(NAT_TRAVERSAL_MODES);
 
 /** Traffic types of a locator, 8 bits. */
 export const LOCATOR_TRAFFIC_TYPES = [
@@ -289,7 +279,6 @@ export const LOCATOR_TRAFFIC_TYPES = [
   ["SIGNALLING", 1, "8046"],
   ["DATA", 2, "8046"],
 ] as const;
-export const LOCATOR_TRAFFIC_TYPE = constants(LOCATOR_TRAFFIC_TYPES);
 
 /** Types of a locator, 8 bits. */
 export const LOCATOR_TYPES = [
@@ -297,7 +286,6 @@ export const LOCATOR_TYPES = [
   ["ESP_SPI_AND_ADDRESS", 1, "8046"],
   ["TRANSPORT_ADDRESS", 2, "9028"],
 ] as const;
-export const LOCATOR_TYPE = constants(LOCATOR_TYPES);
 
 /** Candidate kinds in locators of type 2, 8 bits. */
 export const CANDIDATE_KINDS = [
@@ -306,7 +294,6 @@ export const CANDIDATE_KINDS = [
   ["PEER_REFLEXIVE", 2, "9028"],
   ["RELAYED", 3, "9028"],
 ] as const;
-export const CANDIDATE_KIND = constants(CANDIDATE_KINDS);
 
 /** HIP transport modes, 16 bits. */
 export const TRANSPORT_MODES = [
@@ -315,14 +302,12 @@ export const TRANSPORT_MODES = [
   ["ESP", 2, "6261"],
   ["ESP_TCP", 3, "6261"],
 ] as const;
-export const TRANSPORT_MODE = constants(TRANSPORT_MODES);
 
 /** HIP Via flags, by bit position. */
 export const VIA_FLAGS = [
   ["SYMMETRIC", 0, "6028"],
   ["MUST_FOLLOW", 1, "6028"],
 ] as const;
-export const VIA_FLAG = constants(VIA_FLAGS);
 
 const PACKET_NAMES = nameIndex(PACKET_TYPES);
 const PARAMETER_NAMES = nameIndex(PARAMETER_TYPES);
