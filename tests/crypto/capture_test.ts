@@ -8,16 +8,8 @@ import { createDecipheriv } from "node:crypto";
 import { bytesEqual, toHex } from "../../lib/base/bytes.ts";
 import { ESP_SUITES } from "../../lib/crypto/esp_suite.ts";
 import { decryptParameterContents } from "../../lib/crypto/hip_cipher.ts";
-import {
-  drawEspKeys,
-  drawHipKeys,
-  type EspKeys,
-  extractKeymat,
-  type HipKeys,
-  type Keymat,
-} from "../../lib/crypto/keymat.ts";
+import { drawEspKeys, type EspKeys } from "../../lib/crypto/keymat.ts";
 import { hipMac } from "../../lib/crypto/mac.ts";
-import { type Rhash, rhashOfSuite } from "../../lib/crypto/rhash.ts";
 import {
   verifyHipMac,
   verifyHipMac2,
@@ -25,67 +17,24 @@ import {
   verifyHipSignature2,
 } from "../../lib/hip/packet_verifier.ts";
 import { solves } from "../../lib/hip/puzzle.ts";
-import { hitOf, hitSuiteId, isHit } from "../../lib/identity/hit.ts";
+import { hitOf, isHit } from "../../lib/identity/hit.ts";
 import { finishSum, pseudoHeaderSum, sumBytes } from "../../lib/wire/checksum.ts";
 import { PARAMETER } from "../../lib/wire/hip/code_points.ts";
-import { type HipPacket, parseHipPacket } from "../../lib/wire/hip/packet.ts";
 import { decodeParameter, parseParameters } from "../../lib/wire/hip/parameter.ts";
 import { ENCRYPTED } from "../../lib/wire/hip/parameters/encrypted.ts";
 import { ESP_INFO } from "../../lib/wire/hip/parameters/esp_info.ts";
 import { ESP_TRANSFORM } from "../../lib/wire/hip/parameters/esp_transform.ts";
-import { HIP_CIPHER } from "../../lib/wire/hip/parameters/hip_cipher.ts";
 import { HOST_ID, type HostId } from "../../lib/wire/hip/parameters/host_id.ts";
 import { SOLUTION } from "../../lib/wire/hip/parameters/solution.ts";
-import { readCapturedTraffic } from "../support/captured_traffic.ts";
-
-const CAPTURES = ["hipv2-rsa2048-dh7-esp8-ipv4", "hipv2-ecdsa-p384-dh8-esp9-udp"];
-
-/** One capture with all that follows from its Kij, as the Initiator sees it. */
-interface Exchange {
-  readonly r1: HipPacket;
-  readonly i2: HipPacket;
-  readonly r2: HipPacket;
-  readonly close: HipPacket;
-  readonly closeAck: HipPacket;
-  readonly rhash: Rhash;
-  readonly keymat: Keymat;
-  readonly keys: HipKeys;
-  readonly nextIndex: number;
-  readonly initiatorHit: Uint8Array;
-  readonly responderHit: Uint8Array;
-}
-
-function derive(name: string): Exchange {
-  const { hip, kij } = readCapturedTraffic(name);
-  const [, r1, i2, r2, close, closeAck] = hip.map(parseHipPacket);
-  const [initiatorHit, responderHit] = [i2!.senderHit, i2!.receiverHit];
-  const rhash = rhashOfSuite(hitSuiteId(responderHit));
-  const { randomI, solutionJ } = i2!.require(SOLUTION);
-  const keymat = extractKeymat(rhash, kij, randomI, solutionJ, initiatorHit, responderHit);
-  const cipherId = i2!.require(HIP_CIPHER).cipherIds[0]!;
-  const { keys, nextIndex } = drawHipKeys(keymat, cipherId, initiatorHit, responderHit);
-  return {
-    r1: r1!,
-    i2: i2!,
-    r2: r2!,
-    close: close!,
-    closeAck: closeAck!,
-    rhash,
-    keymat,
-    keys,
-    nextIndex,
-    initiatorHit,
-    responderHit,
-  };
-}
+import { type CapturedExchange, openCapture } from "../support/captured_exchange.ts";
+import { CAPTURES, readCapture } from "../support/captures.ts";
 
 /** The Initiator's HOST_ID: in the clear, or inside ENCRYPTED. */
-function initiatorHostId({ i2, keys }: Exchange): HostId {
+function initiatorHostId({ i2, keys, hipCipher }: CapturedExchange): HostId {
   const plain = i2.first(HOST_ID);
   if (plain !== undefined) return plain;
-  const cipherId = i2.require(HIP_CIPHER).cipherIds[0]!;
   const { data } = i2.require(ENCRYPTED);
-  const contents = decryptParameterContents(cipherId, keys.encryptionOut, data)!;
+  const contents = decryptParameterContents(hipCipher, keys.encryptionOut, data)!;
   const [hostId] = parseParameters(contents, 0, contents.length, { allowFiller: true });
   equal(hostId!.type, PARAMETER.HOST_ID);
   return decodeParameter(HOST_ID, hostId!.contents);
@@ -93,7 +42,7 @@ function initiatorHostId({ i2, keys }: Exchange): HostId {
 
 for (const name of CAPTURES) {
   Deno.test(`${name}: KEY-006 KEY-007 ENC-007 the encrypted or plain HOST_ID gives the sender's HIT`, () => {
-    const exchange = derive(name);
+    const exchange = openCapture(name);
     const hostId = initiatorHostId(exchange);
     equal(toHex(hitOf(hostId)), toHex(exchange.initiatorHit));
     equal(toHex(hitOf(exchange.r1.require(HOST_ID))), toHex(exchange.responderHit));
@@ -102,7 +51,7 @@ for (const name of CAPTURES) {
   });
 
   Deno.test(`${name}: SIG-002 SIG-003 every signature is right, and wrong under the other key`, () => {
-    const exchange = derive(name);
+    const exchange = openCapture(name);
     const initiator = initiatorHostId(exchange);
     const responder = exchange.r1.require(HOST_ID);
     equal(verifyHipSignature2(exchange.r1, responder), true);
@@ -115,7 +64,7 @@ for (const name of CAPTURES) {
   });
 
   Deno.test(`${name}: the puzzle's solution holds`, () => {
-    const { i2, rhash, initiatorHit, responderHit } = derive(name);
+    const { i2, rhash, initiatorHit, responderHit } = openCapture(name);
     const { difficultyK, randomI, solutionJ } = i2.require(SOLUTION);
     notEqual(difficultyK, 0);
     equal(solves(rhash, difficultyK, randomI, initiatorHit, responderHit, solutionJ), true);
@@ -123,7 +72,7 @@ for (const name of CAPTURES) {
   });
 
   Deno.test(`${name}: MAC-001 MAC-002 KEY-001 the MACs of I2, R2, CLOSE and CLOSE_ACK follow from Kij`, () => {
-    const { r1, i2, r2, close, closeAck, rhash, keys } = derive(name);
+    const { r1, i2, r2, close, closeAck, rhash, keys } = openCapture(name);
     equal(verifyHipMac(i2, rhash, keys.integrityOut), true);
     equal(verifyHipMac(i2, rhash, keys.integrityIn), false);
     const hostId = r1.raw(PARAMETER.HOST_ID)!;
@@ -135,13 +84,13 @@ for (const name of CAPTURES) {
   });
 
   Deno.test(`${name}: KEY-010 the KEYMAT index in ESP_INFO is the first octet that we did not draw`, () => {
-    const { i2, r2, nextIndex } = derive(name);
+    const { i2, r2, nextIndex } = openCapture(name);
     equal(i2.require(ESP_INFO).keymatIndex, nextIndex);
     equal(r2.require(ESP_INFO).keymatIndex, nextIndex);
   });
 
   Deno.test(`${name}: the data packets open under the drawn ESP keys and hold whole payloads`, () => {
-    const { i2, r2, keymat, nextIndex, initiatorHit, responderHit } = derive(name);
+    const { i2, r2, keymat, nextIndex, initiatorHit, responderHit } = openCapture(name);
     const suite = ESP_SUITES.get(i2.require(ESP_TRANSFORM).suiteIds[0]!)!;
     const sizes = {
       encryptionLength: suite.encryptionKeyLength,
@@ -150,7 +99,7 @@ for (const name of CAPTURES) {
     const drawn = drawEspKeys(keymat, nextIndex, sizes, initiatorHit, responderHit);
     const spiToInitiator = i2.require(ESP_INFO).newSpi;
     const spiToResponder = r2.require(ESP_INFO).newSpi;
-    const packets = readCapturedTraffic(name).esp;
+    const packets = readCapture(name).esp;
     equal(packets.length, 8);
     const senders = new Set<number>();
     for (const packet of packets) {

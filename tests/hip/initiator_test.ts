@@ -29,7 +29,7 @@ import {
   type ToR1,
   verifyR2Job,
 } from "../support/exchange.ts";
-import { capturedHipPackets, CAPTURES } from "../support/captures.ts";
+import { CAPTURES, readCapture } from "../support/captures.ts";
 import { testIdentity } from "../support/identities.ts";
 
 function names(packet: Uint8Array): string[] {
@@ -76,7 +76,7 @@ const verifyR1 = (r1: Uint8Array) =>
 
 for (const name of CAPTURES) {
   Deno.test(`BEX-034 BEX-036 verifyR1() accepts R1 of ${name}`, () => {
-    const [, r1] = capturedHipPackets(name);
+    const [, r1] = readCapture(name).hip;
     succeed(verifyR1(r1!.bytes));
   });
 }

@@ -18,6 +18,7 @@ import type { ControlSettings } from "../../lib/hip/constants.ts";
 import type { ExchangePolicy, Job } from "../../lib/hip/jobs.ts";
 import { runJob } from "../../lib/hip/run_job.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { loadDatagram, takeDatagram } from "../support/datagrams.ts";
 import { Application } from "./application.ts";
 import type { InnerHost, LinkEnd, Network } from "./roles.ts";
 
@@ -128,15 +129,7 @@ export class Host implements InnerHost, LinkEnd {
     const buffer = this.#buffer;
     buffer.load(packet);
     if (this.engine.handleTunPacket(this.world.now, buffer) === "transmit") {
-      const { path } = buffer;
-      this.world.route(this, {
-        protocol: path.protocol,
-        source: path.localAddress.slice(),
-        destination: path.peerAddress.slice(),
-        bytes: buffer.contents().slice(),
-        trafficClass: path.trafficClass,
-        hopLimit: path.hopLimit,
-      });
+      this.world.route(this, takeDatagram(buffer));
     }
     this.#settle();
   }
@@ -144,13 +137,7 @@ export class Host implements InnerHost, LinkEnd {
   /** A packet from outside. */
   receive(packet: OutgoingPacket): void {
     const buffer = this.#buffer;
-    buffer.load(packet.bytes);
-    const { path } = buffer;
-    path.protocol = packet.protocol;
-    path.localAddress.set(packet.destination);
-    path.peerAddress.set(packet.source);
-    path.trafficClass = packet.trafficClass;
-    path.hopLimit = packet.hopLimit;
+    loadDatagram(buffer, packet);
     const verdict = this.engine.handleDatagram(this.world.now, buffer);
     const inner = verdict === "deliver" ? buffer.contents().slice() : undefined;
     this.#settle();

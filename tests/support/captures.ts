@@ -1,7 +1,10 @@
-/** The HIP packets of the two captures in `tests/vectors`. */
+/** The packets of the two captures in `tests/vectors`, and the Kij that came with them. */
 
+import { fromHex } from "../../lib/base/bytes.ts";
+import { HIP_PROTOCOL } from "../../lib/wire/hip/packet.ts";
 import { parseIpv4Header } from "../../lib/wire/ipv4.ts";
-import { UDP_HEADER_LENGTH, udpDestinationPort, udpLength } from "../../lib/wire/udp.ts";
+import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
+import { UDP_HEADER_LENGTH, udpLength } from "../../lib/wire/udp.ts";
 import { readPcap } from "./pcap.ts";
 
 export const CAPTURES = [
@@ -10,7 +13,6 @@ export const CAPTURES = [
 ] as const;
 
 export interface CapturedHipPacket {
-  readonly capture: string;
   /** From the HIP header on. */
   readonly bytes: Uint8Array;
   /** Outer addresses, IPv4-mapped. */
@@ -20,21 +22,33 @@ export interface CapturedHipPacket {
   readonly isUdp: boolean;
 }
 
-/** HIP packets in the order sent, out of raw IPv4 or of UDP port 10500. */
-export function capturedHipPackets(capture: string): CapturedHipPacket[] {
-  const file = Deno.readFileSync(new URL(`../vectors/${capture}.pcap`, import.meta.url));
-  const packets: CapturedHipPacket[] = [];
+export interface Capture {
+  /** Kij, from the file beside the capture. */
+  readonly kij: Uint8Array;
+  /** I1, R1, I2, R2, CLOSE, CLOSE_ACK. */
+  readonly hip: readonly CapturedHipPacket[];
+  /** SPI to ICV; each on an array of its own. */
+  readonly esp: readonly Uint8Array[];
+}
+
+/** Reads one capture: packets in the order sent, out of raw IPv4 or of UDP. */
+export function readCapture(name: (typeof CAPTURES)[number]): Capture {
+  const folder = new URL("../vectors/", import.meta.url);
+  const file = Deno.readFileSync(new URL(`${name}.pcap`, folder));
+  const secret = Deno.readTextFileSync(new URL(`${name}.dh-secret.txt`, folder));
+  const hip: CapturedHipPacket[] = [];
+  const esp: Uint8Array[] = [];
   for (const { ipPacket } of readPcap(file)) {
     const { headerLength, totalLength, protocol, source, destination } = parseIpv4Header(ipPacket);
-    const payload = ipPacket.subarray(headerLength, totalLength);
-    const found = { capture, source, destination };
-    if (protocol === 139) {
-      packets.push({ ...found, bytes: payload, isUdp: false });
-    } else if (protocol === 17 && udpDestinationPort(payload) === 10500) {
-      const datagram = payload.subarray(UDP_HEADER_LENGTH, udpLength(payload));
-      const isHip = datagram.subarray(0, 4).every((octet) => octet === 0);
-      if (isHip) packets.push({ ...found, bytes: datagram.subarray(4), isUdp: true });
-    }
+    const payload = ipPacket.slice(headerLength, totalLength);
+    if (protocol === HIP_PROTOCOL) hip.push({ bytes: payload, source, destination, isUdp: false });
+    if (protocol === NEXT_HEADER.esp) esp.push(payload);
+    if (protocol !== NEXT_HEADER.udp) continue;
+    const datagram = payload.slice(UDP_HEADER_LENGTH, udpLength(payload));
+    // Four zero octets where ESP has its SPI mark a HIP packet (RFC 9028 §4.1).
+    const isHip = datagram.subarray(0, 4).every((octet) => octet === 0);
+    if (isHip) hip.push({ bytes: datagram.slice(4), source, destination, isUdp: true });
+    else esp.push(datagram);
   }
-  return packets;
+  return { kij: fromHex(secret), hip, esp };
 }

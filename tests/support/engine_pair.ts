@@ -16,6 +16,7 @@ import type { ExchangePolicy, Job, JobResult } from "../../lib/hip/jobs.ts";
 import { runJob } from "../../lib/hip/run_job.ts";
 import { buildIcmpv6Echo } from "../../lib/wire/icmpv6.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { loadDatagram, takeDatagram } from "./datagrams.ts";
 
 export const POLICY: ExchangePolicy = {
   dhGroups: [7, 8],
@@ -106,15 +107,7 @@ export class EnginePair {
     const buffer = this.#buffer;
     buffer.load(packet);
     if (from.engine.handleTunPacket(this.now, buffer) === "transmit") {
-      const { path } = buffer;
-      from.sent.push({
-        protocol: path.protocol,
-        source: path.localAddress.slice(),
-        destination: path.peerAddress.slice(),
-        bytes: buffer.contents().slice(),
-        trafficClass: path.trafficClass,
-        hopLimit: path.hopLimit,
-      });
+      from.sent.push(takeDatagram(buffer));
     }
     this.settle();
   }
@@ -122,13 +115,7 @@ export class EnginePair {
   /** Puts a packet before an engine as if it had just arrived. */
   inject(to: End, packet: OutgoingPacket): void {
     const buffer = this.#buffer;
-    buffer.load(packet.bytes);
-    const { path } = buffer;
-    path.protocol = packet.protocol;
-    path.localAddress.set(packet.destination);
-    path.peerAddress.set(packet.source);
-    path.trafficClass = packet.trafficClass;
-    path.hopLimit = packet.hopLimit;
+    loadDatagram(buffer, packet);
     if (to.engine.handleDatagram(this.now, buffer) === "deliver") {
       to.delivered.push(buffer.contents().slice());
     }

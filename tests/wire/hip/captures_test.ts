@@ -15,11 +15,11 @@ import { ESP_TRANSFORM } from "../../../lib/wire/hip/parameters/esp_transform.ts
 import { HIP_CIPHER } from "../../../lib/wire/hip/parameters/hip_cipher.ts";
 import { HOST_ID } from "../../../lib/wire/hip/parameters/host_id.ts";
 import { PARAMETER_CODECS } from "../../../lib/wire/hip/registry.ts";
-import { capturedHipPackets, CAPTURES } from "../../support/captures.ts";
+import { CAPTURES, readCapture } from "../../support/captures.ts";
 import appendixC from "../../vectors/rfc7401_appendix_c.json" with { type: "json" };
 
 for (const capture of CAPTURES) {
-  const captured = capturedHipPackets(capture);
+  const captured = readCapture(capture).hip;
 
   Deno.test(`${capture}: every HIP packet is read, each parameter with its codec`, () => {
     const names = captured.map(({ bytes }) => packetTypeName(parseHipPacket(bytes).packetType));
@@ -72,7 +72,7 @@ for (const capture of CAPTURES) {
 }
 
 Deno.test("the RSA capture holds the Host Identity, group, cipher and suite that its index names", () => {
-  const [, r1, i2] = capturedHipPackets(CAPTURES[0]).map(({ bytes }) => parseHipPacket(bytes));
+  const [, r1, i2] = readCapture(CAPTURES[0]).hip.map(({ bytes }) => parseHipPacket(bytes));
   const hostId = r1!.require(HOST_ID);
   assert.equal(hostId.algorithm, 5);
   assert.equal(hostId.hostIdentity.length, 1 + 3 + 256); // RFC 3110: length, 65537, modulus
@@ -82,7 +82,7 @@ Deno.test("the RSA capture holds the Host Identity, group, cipher and suite that
 });
 
 Deno.test("the ECDSA capture holds the Host Identity, group, cipher and suite that its index names", () => {
-  const [, r1, i2] = capturedHipPackets(CAPTURES[1]).map(({ bytes }) => parseHipPacket(bytes));
+  const [, r1, i2] = readCapture(CAPTURES[1]).hip.map(({ bytes }) => parseHipPacket(bytes));
   const hostId = r1!.require(HOST_ID);
   assert.equal(hostId.algorithm, 7);
   assert.equal(toHex(hostId.hostIdentity.subarray(0, 2)), "0002");
@@ -114,7 +114,7 @@ const MASKS = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff];
 
 Deno.test("a vector altered at any octet, or cut anywhere, is a value or MalformedPacketError", () => {
   const vectors = [
-    ...CAPTURES.flatMap((capture) => capturedHipPackets(capture).map(({ bytes }) => bytes)),
+    ...CAPTURES.flatMap((capture) => readCapture(capture).hip.map(({ bytes }) => bytes)),
     ...appendixC.hip.map(({ packet }) => fromHex(packet)),
   ];
   for (const vector of vectors) {
