@@ -56,6 +56,11 @@ export interface ControlSettings {
   readonly r1Lifetime: Duration;
   /** A used R1 is replaced no sooner: bounds signatures per second under many exchanges. */
   readonly r1MinimumUse: Duration;
+  /**
+   * Whether ICMP tells senders that their SPI or HIT fits no association: off, since forged packets
+   * would have us send it to others (RFC 7401 §8).
+   */
+  readonly icmpToStrangers: boolean;
   /** Associations kept at most; each costs about 4 kB. */
   readonly maxAssociations: number;
   /** I2 packets in public-key work at most. */
@@ -83,12 +88,17 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   encryptHostId: true,
   r1Lifetime: seconds(300),
   r1MinimumUse: seconds(1),
+  icmpToStrangers: false,
   maxAssociations: 4096,
   maxPendingI2: 256,
 };
 
 /** Hashes tried in one solve-puzzle job: about 50 ms, so that a search can be given up. */
 export const PUZZLE_SLICE_TRIES = 8192;
+
+/** Puzzles up to this difficulty are solved at once: 16 hashes on average, 64 at most, 0.3 ms. */
+export const EASY_PUZZLE_K = 4;
+export const EASY_PUZZLE_TRIES = 64;
 
 /** R1 packets that wait for their signature check while another one is being checked. */
 export const MAX_R1_CANDIDATES = 4;

@@ -20,10 +20,17 @@ import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
 import { PUZZLE } from "../wire/hip/parameters/puzzle.ts";
 import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
 import { backOff } from "./back_off.ts";
-import { MAX_R1_CANDIDATES, PUZZLE_SLICE_TRIES, puzzleLifetime } from "./constants.ts";
+import {
+  EASY_PUZZLE_K,
+  EASY_PUZZLE_TRIES,
+  MAX_R1_CANDIDATES,
+  PUZZLE_SLICE_TRIES,
+  puzzleLifetime,
+} from "./constants.ts";
 import { isFailure } from "./job_failure.ts";
-import type { BuildI2Result, Job, JobResult } from "./jobs.ts";
+import type { BuildI2Result, Job, JobResult, SolvePuzzleJob } from "./jobs.ts";
 import { chooseFromR1 } from "./negotiation.ts";
+import { solvePuzzle } from "./puzzle.ts";
 
 /** An R1 with where it came from. */
 export interface R1Candidate {
@@ -32,6 +39,17 @@ export interface R1Candidate {
   readonly receivedAt: Instant;
   /** Of R1_COUNTER. */
   readonly generation: bigint;
+}
+
+/** An R1 being worked on. */
+interface R1Work {
+  readonly r1: R1Candidate;
+  /** The job whose result is awaited. */
+  job: number;
+  searchFrom: Instant;
+  /** When the puzzle's lifetime, or our patience, is over. */
+  searchUntil: Instant;
+  tries: number;
 }
 
 /** The generation of an R1; one without R1_COUNTER counts as the oldest. */
@@ -60,8 +78,7 @@ export class Initiation {
   readonly #address: Uint8Array | undefined;
   /** R1 packets not looked at yet, oldest first; bounded. */
   readonly #candidates: R1Candidate[] = [];
-  /** The R1 being worked on, the job it waits for, and how long its puzzle may take. */
-  #work: { r1: R1Candidate; job: number; searchUntil: Instant; tries: number } | undefined;
+  #work: R1Work | undefined;
   #attempts = 0;
   #retryAt: Instant;
   #lastRefusal: DropReason | undefined;
@@ -175,7 +192,7 @@ export class Initiation {
     if (r1 === undefined) return;
     const expectedIdentity = this.#context.expectedIdentity(now, this.#association.peerHit);
     const job = this.#submit({ kind: "verify-r1", r1: r1.bytes, expectedIdentity });
-    this.#work = { r1, job, searchUntil: now, tries: 0 };
+    this.#work = { r1, job, searchFrom: now, searchUntil: now, tries: 0 };
   }
 
   /** Of several R1s the one of the latest generation is answered (§6.8 step 5). */
@@ -207,13 +224,28 @@ export class Initiation {
     }
     const claimed = puzzleLifetime(puzzle.lifetime);
     const usable = claimed < settings.maxPuzzleTime ? claimed : settings.maxPuzzleTime;
-    this.#work!.searchUntil = after(r1.receivedAt, usable);
-    this.#solve(packet, randomBytes(random, rhashLength(rhash)));
+    const work = this.#work!;
+    work.searchFrom = now;
+    work.searchUntil = after(r1.receivedAt, usable);
+    const firstJ = randomBytes(random, rhashLength(rhash));
+    if (puzzle.difficultyK > EASY_PUZZLE_K) {
+      this.#solve(packet, firstJ);
+      return;
+    }
+    // Not worth the way to a worker and back.
+    const result = solvePuzzle(this.#puzzleJob(packet, firstJ, EASY_PUZZLE_TRIES));
+    work.tries = result.tries;
+    if (result.solutionJ === undefined) this.#solve(packet, result.nextJ);
+    else this.#handleSolved(now, r1, result.tries, result.solutionJ);
   }
 
   #solve(packet: HipPacket, firstJ: Uint8Array): void {
+    this.#work!.job = this.#submit(this.#puzzleJob(packet, firstJ, PUZZLE_SLICE_TRIES));
+  }
+
+  #puzzleJob(packet: HipPacket, firstJ: Uint8Array, tries: number): SolvePuzzleJob {
     const { difficultyK, randomI } = packet.require(PUZZLE);
-    this.#work!.job = this.#submit({
+    return {
       kind: "solve-puzzle",
       rhash: rhashOfSuite(hitSuiteId(packet.senderHit)),
       randomI,
@@ -221,14 +253,14 @@ export class Initiation {
       responderHit: packet.senderHit,
       difficultyK,
       firstJ,
-      tries: PUZZLE_SLICE_TRIES,
-    });
+      tries,
+    };
   }
 
   #handleSolved(now: Instant, r1: R1Candidate, tries: number, solutionJ: Uint8Array): void {
     const { localHit } = this.#association;
     const { difficultyK } = parseHipPacket(r1.bytes).require(PUZZLE);
-    this.puzzleTime = elapsed(r1.receivedAt, now);
+    this.puzzleTime = elapsed(this.#work!.searchFrom, now);
     this.#context.puzzleSolved(now, this.#association, difficultyK, tries);
     const inboundSpi = this.#context.allocateSpi();
     if (inboundSpi === undefined) {

@@ -32,7 +32,7 @@ import { checkI2Form, fillR1 } from "./responder.ts";
 const R1_PER_SECOND = 20;
 
 /** An I1 with the same octets from the same address within this time is not answered again. */
-const IDENTICAL_I1_WINDOW = milliseconds(100);
+const IDENTICAL_I1_WINDOW = milliseconds(20);
 
 /** Solutions remembered with which an I2 failed after its puzzle was right (RFC 7401 §8). */
 const MAX_BAD_SOLUTIONS = 1024;
