@@ -29,8 +29,16 @@ const QUEUE_SIZE = 4 << 20;
 /** Offset of the IPv4 part of a mapped address. */
 const MAPPED = 12;
 
+/** Protocols for which we only send: what comes in is the kernel's to handle. */
+const IPPROTO_ICMP = 1;
+const IPPROTO_ICMPV6 = 58;
+
+/** linux/icmp.h ICMP_FILTER at level SOL_RAW, netinet/icmp6.h ICMP6_FILTER at level 58. */
+const SOL_RAW = 255;
+const ICMP_FILTER = 1;
+
 /**
- * Makes a socket for `protocol` (139 HIP, 50 ESP).
+ * Makes a socket for `protocol` (139 HIP, 50 ESP; 1 ICMP and 58 ICMPv6 receive nothing).
  *
  * @throws {UserError} No right to raw sockets, or the system has no such family.
  * @throws {SyscallError}
@@ -41,6 +49,8 @@ export function openIpSocket(protocol: number, family: IpFamily): IpSocket {
   const descriptor = libc.socket(domain, kind, protocol);
   if (descriptor < 0) throw explain(protocol, family, lastErrno());
   try {
+    if (protocol === IPPROTO_ICMP) blockAll(descriptor, SOL_RAW);
+    if (protocol === IPPROTO_ICMPV6) blockAll(descriptor, protocol);
     for (const option of [c.SO_RCVBUF, c.SO_RCVBUFFORCE, c.SO_SNDBUF, c.SO_SNDBUFFORCE]) {
       // The plain form is bounded by the system's settings, the forced one needs CAP_NET_ADMIN.
       trySocketOption(descriptor, c.SOL_SOCKET, option, QUEUE_SIZE);
@@ -57,6 +67,15 @@ export function openIpSocket(protocol: number, family: IpFamily): IpSocket {
   } catch (error) {
     libc.close(descriptor);
     throw error;
+  }
+}
+
+/** Lets no message in: one bit per type, of which ICMP reads the first 32 and ICMPv6 all 256. */
+function blockAll(descriptor: number, level: number): void {
+  const mask = new Struct(32);
+  mask.bytes.fill(0xff);
+  if (libc.setsockopt(descriptor, level, ICMP_FILTER, mask.bytes, 32) !== 0) {
+    throw new SyscallError("close a raw socket to incoming ICMP", lastErrno());
   }
 }
 

@@ -4,13 +4,14 @@
  */
 
 import type { DropReason } from "../base/drop_reason.ts";
+import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Duration, Instant } from "../base/time.ts";
 import type { Job } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 
 /** A packet for the outside, without its IP header. */
 export interface OutgoingPacket {
-  /** 139 HIP or 50 ESP. */
+  /** 139 HIP, 50 ESP, 1 ICMP or 58 ICMPv6. */
   readonly protocol: number;
   /** 16 octets. The HIP checksum was computed for exactly this pair. */
   readonly source: Uint8Array;
@@ -18,6 +19,19 @@ export interface OutgoingPacket {
   readonly bytes: Uint8Array;
   readonly trafficClass: number;
   readonly hopLimit: number;
+}
+
+/** What lies in a buffer that became an ESP packet, as a copy. */
+export function outgoingPacket(buffer: PacketBuffer): OutgoingPacket {
+  const { path } = buffer;
+  return {
+    protocol: path.protocol,
+    source: path.localAddress.slice(),
+    destination: path.peerAddress.slice(),
+    bytes: buffer.contents().slice(),
+    trafficClass: path.trafficClass,
+    hopLimit: path.hopLimit,
+  };
 }
 
 /** A job to run; the answer comes back through `handleJobDone` under the same number. */

@@ -11,13 +11,10 @@
 import { bytesEqual, isAllZero } from "../base/bytes.ts";
 import { DropCounters, type DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
 import { PacketBuffer } from "../base/packet_buffer.ts";
-import type { Random } from "../base/random.ts";
 import { earliest, type Instant } from "../base/time.ts";
-import type { EspProvider } from "../crypto/esp_suite.ts";
 import { isHit, shortHit } from "../identity/hit.ts";
-import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
+import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { decapsulate } from "../esp/decapsulate.ts";
 import { encapsulate } from "../esp/encapsulate.ts";
 import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
@@ -31,27 +28,32 @@ import type {
 } from "../hip/association_context.ts";
 import { AssociationTable } from "../hip/association_table.ts";
 import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
-import type { AcceptI2Result, ExchangePolicy, JobResult } from "../hip/jobs.ts";
+import { IcmpAnswers } from "../hip/icmp_answers.ts";
+import type { AcceptI2Result, JobResult } from "../hip/jobs.ts";
 import { type PendingI2, ResponderDesk } from "../hip/responder_desk.ts";
 import { TimerTable } from "../hip/timers.ts";
-import { chooseSource, type LocalLocator } from "../host/local_locators.ts";
+import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { notifyTypeName, PACKET } from "../wire/hip/code_points.ts";
 import { HIP_PROTOCOL, type HipPacket, parseHipPacket, setChecksum } from "../wire/hip/packet.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
 import { buildIcmpv6Unreachable, mayAnswerWithIcmpv6Error } from "../wire/icmpv6.ts";
-import type {
-  AssociationStatus,
-  EngineEvent,
-  EngineStatus,
-  JobRequest,
-  OutgoingPacket,
+import {
+  type AssociationStatus,
+  type EngineEvent,
+  type EngineStatus,
+  type JobRequest,
+  type OutgoingPacket,
+  outgoingPacket,
 } from "./effects.ts";
+import type { EngineOptions } from "./engine_options.ts";
 import { EventLog } from "./event_log.ts";
 import { admitHipPacket, admitParsed } from "./hip_admission.ts";
 import { JobTable } from "./job_table.ts";
 import { Staging } from "./staging.ts";
 import { associationStatus } from "./status.ts";
+
+export type { EngineOptions };
 
 const ESP_PROTOCOL = 50;
 const IPV6_HEADER = 40;
@@ -61,23 +63,6 @@ const INNER_DESTINATION = 24;
 const ADDRESS_UNREACHABLE = 3;
 /** Largest inner packet that can be staged and sealed later. */
 const STAGED_CAPACITY = 65_535;
-
-export interface EngineOptions {
-  /** Ours; the first is used where nothing else decides. At least one. */
-  readonly identities: readonly {
-    readonly identity: PrivateHostIdentity;
-    readonly name: string;
-    readonly isAnonymous: boolean;
-  }[];
-  readonly policy: ExchangePolicy;
-  readonly espProvider: EspProvider;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** What differs from `DEFAULT_CONTROL_SETTINGS`. */
-  readonly settings?: Partial<ControlSettings>;
-  /** Greater than any that earlier runs used (RFC 7401 §4.1.4): seconds of the calendar will do. */
-  readonly firstR1Generation: bigint;
-}
 
 export class Engine {
   /** What is known of peers; names and hosts files fill it through `learnPeer`. */
@@ -94,6 +79,7 @@ export class Engine {
   /** Associations in R2-SENT by inbound SPI: their first packet establishes them. */
   readonly #awaitingData = new Map<number, Association>();
   readonly #jobs = new JobTable();
+  readonly #icmp: IcmpAnswers;
   readonly #scratch = new PacketBuffer(STAGED_CAPACITY);
   #locators: readonly LocalLocator[] = [];
   readonly #transmits: OutgoingPacket[] = [];
@@ -105,6 +91,7 @@ export class Engine {
     this.#options = options;
     this.#settings = { ...DEFAULT_CONTROL_SETTINGS, ...options.settings };
     this.#associations = new AssociationTable(this.#settings.maxAssociations);
+    this.#icmp = new IcmpAnswers(options.random, this.#settings.icmpToStrangers);
     this.#staging = new Staging(this.#settings.stagedLifetime);
     this.#desk = new ResponderDesk({
       identities: options.identities,
@@ -194,6 +181,7 @@ export class Engine {
     const sa = this.#saDatabase.inboundBySpi(spi);
     if (sa === undefined) {
       this.#drops.count("esp-unknown-spi");
+      if (this.#settings.icmpToStrangers) this.#answerDrop(now, buffer, "esp-unknown-spi");
       return "consumed";
     }
     const reason = decapsulate(sa, buffer);
@@ -238,6 +226,7 @@ export class Engine {
     const admitted = admitHipPacket(buffer.contents(), addresses);
     if (typeof admitted === "string") {
       this.#drop(now, admitted, "");
+      this.#answerDrop(now, buffer, admitted);
       return;
     }
     let reason: DropReason | undefined;
@@ -250,7 +239,19 @@ export class Engine {
       reason = error.what === "parameter order" ? "hip-parameter-order" : "hip-malformed";
       this.#options.logger.log("debug", error.message);
     }
-    if (reason !== undefined) this.#drop(now, reason, "");
+    if (reason === undefined) return;
+    this.#drop(now, reason, "");
+    this.#answerDrop(now, buffer, reason);
+  }
+
+  /** Few drops are answered, those of strangers alone (RFC 7401 §5.4). */
+  #answerDrop(now: Instant, buffer: PacketBuffer, reason: DropReason): void {
+    const { protocol, localAddress, peerAddress } = buffer.path;
+    const addresses = { local: localAddress.slice(), peer: peerAddress.slice() };
+    const refused = { protocol, addresses, octets: buffer.contents(), reason };
+    const isKnown = (hit: Uint8Array) => this.#associations.withPeer(hit).length > 0;
+    const answer = this.#icmp.answer(now, refused, isKnown);
+    if (answer !== undefined) this.#transmits.push(answer);
   }
 
   #dispatch(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
@@ -474,15 +475,7 @@ export class Engine {
         this.#drops.count(reason);
         continue;
       }
-      const { path } = buffer;
-      this.#transmits.push({
-        protocol: ESP_PROTOCOL,
-        source: path.localAddress.slice(),
-        destination: path.peerAddress.slice(),
-        bytes: buffer.contents().slice(),
-        trafficClass: path.trafficClass,
-        hopLimit: path.hopLimit,
-      });
+      this.#transmits.push(outgoingPacket(buffer));
     }
   }
 
@@ -497,15 +490,6 @@ export class Engine {
   #drop(now: Instant, reason: DropReason, detail: string): void {
     this.#drops.count(reason);
     this.#events.add({ kind: "drop", at: now, reason, detail });
-  }
-
-  #pathsTo(addresses: readonly Uint8Array[]): AddressPair[] {
-    const paths: AddressPair[] = [];
-    for (const peer of addresses) {
-      const local = chooseSource(this.#locators, peer);
-      if (local !== undefined) paths.push({ local, peer });
-    }
-    return paths;
   }
 
   #identityEntry(localHit: Uint8Array) {
@@ -531,9 +515,9 @@ export class Engine {
       pathsOf: (now, hit) => {
         const mapping = this.peers.lookup(now, hit);
         // RFC 8005 §3.2: a rendezvous server is asked before the peer's own addresses.
-        return this.#pathsTo([...mapping?.rendezvous ?? [], ...mapping?.locators ?? []]);
+        return pathsTo(this.#locators, [...mapping?.rendezvous ?? [], ...mapping?.locators ?? []]);
       },
-      pathsTo: (addresses) => this.#pathsTo(addresses),
+      pathsTo: (addresses) => pathsTo(this.#locators, addresses),
       submit: (association, job) => this.#jobs.submit({ kind: "association", association, job }),
       transmit: (now, addresses, packet) => this.#transmit(now, addresses, packet),
       drop: (now, reason, detail) => this.#drop(now, reason, detail),

@@ -135,3 +135,14 @@ function sourceScore(locator: LocalLocator, destination: Uint8Array): number {
 function isUniqueLocal(address: Uint8Array): boolean {
   return (address[0]! & 0xfe) === 0xfc;
 }
+
+/** For each destination that an address of ours reaches, the pair to use; in the given order. */
+export function pathsTo(
+  locators: readonly LocalLocator[],
+  destinations: readonly Uint8Array[],
+): { local: Uint8Array; peer: Uint8Array }[] {
+  return destinations.flatMap((peer) => {
+    const local = chooseSource(locators, peer);
+    return local === undefined ? [] : [{ local, peer }];
+  });
+}

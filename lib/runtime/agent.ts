@@ -16,6 +16,7 @@ import { hostPlan } from "../host/host_plan.ts";
 import { describeAlgorithm, generateHostIdentity } from "../identity/host_identity.ts";
 import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
+import { NEXT_HEADER } from "../wire/ipv6.ts";
 import type { ApiAgent } from "./api_handlers.ts";
 import { associationReport, type StatusReport } from "./api_protocol.ts";
 import { ApiServer } from "./api_server.ts";
@@ -31,7 +32,7 @@ import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
 import { Loop } from "./loop.ts";
 import { NameService } from "./name_service.ts";
 import { NetlinkClient } from "./netlink_client.ts";
-import type { JobRunner, Platform, Readiness, TunDevice } from "./ports.ts";
+import type { IpFamily, JobRunner, Platform, Readiness, TunDevice } from "./ports.ts";
 import { repairHost } from "./repair.ts";
 import type { StatePaths } from "./state_paths.ts";
 import { SYSTEM_CLOCK } from "./system_clock.ts";
@@ -282,13 +283,15 @@ function openPath(
 ): PacketPath {
   const device = platform.openTun(config.interfaceName);
   undo.push("Closing the TUN device", () => device.close());
+  const openSocket = (protocol: number, family: IpFamily) => {
+    const socket = platform.openIpSocket(protocol, family);
+    undo.push("Closing a raw socket", () => socket.close());
+    return socket;
+  };
   const sockets = [HIP_PROTOCOL, ESP_PROTOCOL].flatMap((protocol) =>
-    ([6, 4] as const).map((family) => {
-      const socket = platform.openIpSocket(protocol, family);
-      undo.push("Closing a raw socket", () => socket.close());
-      return socket;
-    })
+    ([6, 4] as const).map((family) => openSocket(protocol, family))
   );
+  const answerSockets = [openSocket(NEXT_HEADER.icmpv6, 6), openSocket(NEXT_HEADER.icmp, 4)];
   const requests = platform.openNetlink([]);
   undo.push("Closing netlink", () => requests.close());
   const client = new NetlinkClient(requests);
@@ -317,6 +320,7 @@ function openPath(
     engine,
     tun,
     sockets,
+    answerSockets,
     monitor,
     readiness,
     jobs,

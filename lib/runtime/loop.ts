@@ -47,6 +47,8 @@ export interface LoopOptions {
   readonly tun: TunDevice;
   /** At most one for each protocol and family; they and the others are closed by their owner. */
   readonly sockets: readonly IpSocket[];
+  /** Used for sending alone: ICMP and ICMPv6. */
+  readonly answerSockets?: readonly IpSocket[];
   readonly monitor: Pick<LocatorMonitor, "locators" | "drain">;
   /** Made for the TUN device, all sockets and the monitor's source. */
   readonly readiness: Readiness;
@@ -235,15 +237,16 @@ export class Loop {
 
   #socketFor(protocol: number, destination: Uint8Array): IpSocket | undefined {
     const family = isIpv4(destination) ? 4 : 6;
-    for (const socket of this.#options.sockets) {
+    const { sockets, answerSockets } = this.#options;
+    for (const socket of sockets) {
       if (socket.protocol === protocol && socket.family === family) return socket;
     }
-    return undefined;
+    return answerSockets?.find((socket) => socket.protocol === protocol);
   }
 
   #tellLocators(now: Instant): void {
-    const { engine, sockets, monitor } = this.#options;
-    for (const socket of sockets) socket.setLocators(monitor.locators);
+    const { engine, sockets, answerSockets = [], monitor } = this.#options;
+    for (const socket of [...sockets, ...answerSockets]) socket.setLocators(monitor.locators);
     engine.handleLocatorsChanged(now, monitor.locators);
     this.#carryOut();
   }

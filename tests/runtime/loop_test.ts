@@ -78,6 +78,7 @@ function makeWorld() {
   const tun = new FakeTunDevice();
   const hip = new FakeIpSocket(139, 6);
   const esp = new FakeIpSocket(50, 6);
+  const icmp = new FakeIpSocket(58, 6);
   const readiness = new FakeReadiness();
   const clock = new FakeClock();
   const jobs = new FakeJobRunner(() => ({ kind: "verify-r1" }));
@@ -87,6 +88,7 @@ function makeWorld() {
     engine,
     tun,
     sockets: [hip, esp],
+    answerSockets: [icmp],
     monitor,
     readiness,
     clock,
@@ -94,7 +96,7 @@ function makeWorld() {
     logger: SILENT,
     onEvent: (event) => events.push(event),
   });
-  return { engine, tun, hip, esp, readiness, clock, jobs, monitor, loop, events };
+  return { engine, tun, hip, esp, icmp, readiness, clock, jobs, monitor, loop, events };
 }
 
 /** Runs until the loop has slept `sleeps` times and would sleep again; then stops it. */
@@ -126,6 +128,17 @@ Deno.test("Packets go from the TUN to the socket of their protocol and back", as
   assert.deepEqual(world.engine.calls, ["locators 0", "datagram 50 3 4", "tun 1 2"]);
   assert.deepEqual(world.esp.sent.map((packet) => [...packet.bytes]), [[1, 2]]);
   assert.deepEqual(world.tun.written, [Uint8Array.of(3, 4)]);
+});
+
+Deno.test("ICMP answers leave through a socket of their own, from which nothing is read", async () => {
+  const world = makeWorld();
+  world.engine.transmit.push(outgoing(58, THEIRS, 4, 0));
+  world.icmp.fromPeers.push(fromPeer(128, 0));
+  world.tun.fromApplications.push(Uint8Array.of(1));
+  await runUntilAsleep(world);
+  assert.deepEqual(world.icmp.sent.map((packet) => [...packet.bytes]), [[4, 0]]);
+  assert.equal(world.icmp.fromPeers.length, 1);
+  assert.equal(world.loop.drops.get("send-failed"), 0);
 });
 
 Deno.test("What the engine wants is carried out: packets, inner packets, jobs, events", async () => {

@@ -1,0 +1,25 @@
+/** What an engine is made of. */
+
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import type { EspProvider } from "../crypto/esp_suite.ts";
+import type { PrivateHostIdentity } from "../crypto/host_key.ts";
+import type { ControlSettings } from "../hip/constants.ts";
+import type { ExchangePolicy } from "../hip/jobs.ts";
+
+export interface EngineOptions {
+  /** Ours; the first is used where nothing else decides. At least one. */
+  readonly identities: readonly {
+    readonly identity: PrivateHostIdentity;
+    readonly name: string;
+    readonly isAnonymous: boolean;
+  }[];
+  readonly policy: ExchangePolicy;
+  readonly espProvider: EspProvider;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** What differs from `DEFAULT_CONTROL_SETTINGS`. */
+  readonly settings?: Partial<ControlSettings>;
+  /** Greater than any that earlier runs used (RFC 7401 §4.1.4): seconds of the calendar will do. */
+  readonly firstR1Generation: bigint;
+}
