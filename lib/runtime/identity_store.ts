@@ -50,7 +50,7 @@ export class IdentityStore {
   names(): string[] {
     try {
       return [...Deno.readDirSync(this.#folder)]
-        .filter((entry) => entry.isFile && entry.name.endsWith(SUFFIX))
+        .filter((entry) => !entry.isDirectory && entry.name.endsWith(SUFFIX))
         .map((entry) => entry.name.slice(0, -SUFFIX.length))
         .sort();
     } catch (error) {

@@ -168,6 +168,8 @@ export class NameService {
     undo.push("Restoring the resolver", async () => {
       this.#isResolver = false;
       resolver.restore();
+      // No more HITs: they are about to go.
+      this.#proxy.setOffersHits(false);
       // Who read the file just before, or waits for an answer, is still served.
       await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
     });
