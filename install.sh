@@ -27,8 +27,8 @@ DENORT_SHA256=2c06411a4a2404b8d8a6cd4147da407a533db921b5c1c87fd1073367a0d7b69b
 
 # command:package of Debian
 DEMO_TOOLS="ip:iproute2 curl:curl unshare:util-linux ping:iputils-ping"
-TEST_TOOLS="$DEMO_TOOLS tshark:tshark knotd:knot kdig:knot-dnsutils iperf3:iperf3 ethtool:ethtool
-  nft:nftables ps:procps python3:python3 shellcheck:shellcheck"
+TEST_TOOLS="$DEMO_TOOLS tcpdump:tcpdump tshark:tshark knotd:knot iperf3:iperf3 nft:nftables
+  shellcheck:shellcheck git:git"
 
 usage() {
   cat <<'END'
