@@ -209,7 +209,7 @@ async function play(
     say("", ...first.page.trimEnd().split("\n").map((line) => `  > ${line}`), "");
     const before = await associationOf(client);
 
-    const packetsBefore = ladder.packets;
+    const exchangesBefore = ladder.exchanges;
     const second = await fetchPage(lab);
     const after = await associationOf(client);
     const counters = await readRouterCounters(lab);
@@ -231,7 +231,7 @@ async function play(
       pageOctets: first.octets,
       fetchMs: first.ms,
       secondFetchMs: second.ms,
-      secondFetchHipPackets: ladder.packets - packetsBefore,
+      secondFetchExchanges: ladder.exchanges - exchangesBefore,
       isReused: before.inboundSpi === after.inboundSpi && before.outboundSpi === after.outboundSpi,
       routerPackets: counters ?? null,
     };

@@ -62,11 +62,11 @@ export class Ladder {
   readonly #seen = new Set<string>();
   #held: EventReport[] = [];
   #zero: number | undefined;
-  #packets = 0;
+  #exchanges = 0;
 
-  /** HIP packets so far, in both directions. */
-  get packets(): number {
-    return this.#packets;
+  /** Base exchanges begun so far: I1 packets. */
+  get exchanges(): number {
+    return this.#exchanges;
   }
 
   /** Whether data can pass. */
@@ -76,7 +76,7 @@ export class Ladder {
 
   /** The steps that `event` completes; none for what a newcomer need not see. */
   add(event: EventReport): LadderStep[] {
-    if (event.kind === "packet") this.#packets++;
+    if (event.kind === "packet" && event["packet"] === "I1") this.#exchanges++;
     if (this.#zero === undefined) {
       this.#held.push(event);
       if (!(event.kind === "packet" && event["packet"] === "I1")) return [];

@@ -91,8 +91,8 @@ export interface DemoResult {
   /** As curl measures it. */
   readonly fetchMs: number;
   readonly secondFetchMs: number;
-  /** HIP packets that the second fetch needed. */
-  readonly secondFetchHipPackets: number;
+  /** Base exchanges that the second fetch began. */
+  readonly secondFetchExchanges: number;
   /** Whether the second fetch went through the same pair of security associations. */
   readonly isReused: boolean;
   readonly routerPackets: RouterCounters | null;
@@ -100,13 +100,13 @@ export interface DemoResult {
 
 /** What the second fetch showed. */
 export function reuseLines(result: DemoResult): string[] {
-  const { secondFetchMs, secondFetchHipPackets, fetchMs, isReused } = result;
-  const text = isReused && secondFetchHipPackets === 0
+  const { secondFetchMs, secondFetchExchanges, fetchMs, isReused } = result;
+  const text = isReused && secondFetchExchanges === 0
     ? `Fetched in ${formatSpan(secondFetchMs)} instead of ${formatSpan(fetchMs)}: the hosts know ` +
-      "each other now. No HIP packet was needed, and the same keys and SPIs are in use (an SPI " +
+      "each other now. No new exchange was needed, the same keys and SPIs are in use (an SPI " +
       "is the number that tells which keys open a packet)."
     : `Fetched in ${formatSpan(secondFetchMs)}, with ` +
-      `${count(secondFetchHipPackets, "more HIP packet")}.`;
+      `${count(secondFetchExchanges, "new base exchange")}.`;
   return wrap(text, COLUMNS);
 }
 

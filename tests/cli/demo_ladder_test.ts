@@ -47,7 +47,7 @@ Deno.test("A base exchange becomes one step for each thing that happened, in ord
   ]);
   assert.match(steps[0]!.meaning, /2001:22:a171:\.\.\.:f4d0/);
   assert.match(steps[4]!.meaning, /612 hashes/);
-  assert.equal(ladder.packets, 4);
+  assert.equal(ladder.exchanges, 1);
   assert.ok(ladder.isEstablished);
 });
 

@@ -31,7 +31,7 @@ const RESULT: DemoResult = {
   pageOctets: 100,
   fetchMs: 12.3,
   secondFetchMs: 3.2,
-  secondFetchHipPackets: 0,
+  secondFetchExchanges: 0,
   isReused: true,
   routerPackets: { hip: 4, esp: 20, other: 0 },
 };
@@ -81,9 +81,9 @@ Deno.test("The proof is claimed only where the router counted and nothing else c
 });
 
 Deno.test("Reuse is claimed only where no HIP packet and no other SPI was needed", () => {
-  assert.match(reuseLines(RESULT).join(" "), /No HIP packet was needed/);
-  for (const change of [{ secondFetchHipPackets: 4 }, { isReused: false }]) {
-    assert.doesNotMatch(reuseLines({ ...RESULT, ...change }).join(" "), /No HIP packet was needed/);
+  assert.match(reuseLines(RESULT).join(" "), /No new exchange was needed/);
+  for (const change of [{ secondFetchExchanges: 4 }, { isReused: false }]) {
+    assert.doesNotMatch(reuseLines({ ...RESULT, ...change }).join(" "), /No new exchange was needed/);
   }
 });
 

@@ -184,7 +184,8 @@ Deno.test({
         .filter(({ protocol }) => protocol === "hip");
       assert.deepEqual(control.map(({ hipType }) => hipType), [1, 2, 3, 4]);
       const segments = (await inner.packets()).filter(({ protocol }) => protocol === "tcp");
-      assert.ok(segments.length >= 700, `${segments.length} segments seen`);
+      // Of each connection at least SYN, its answer, the request and the page.
+      assert.ok(segments.length >= 400, `${segments.length} segments seen`);
       for (const { source, destination, tcpChecksum } of segments) {
         assert.ok(isHitText(source) && isHitText(destination));
         assert.equal(tcpChecksum, "1");
