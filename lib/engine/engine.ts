@@ -30,6 +30,7 @@ import { AssociationTable } from "../hip/association_table.ts";
 import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
 import { IcmpAnswers } from "../hip/icmp_answers.ts";
 import type { AcceptI2Result, JobResult } from "../hip/jobs.ts";
+import { CONTROL_ERRORS, controlHits, I2_ERRORS, Notifier } from "../hip/notify.ts";
 import { type PendingI2, ResponderDesk } from "../hip/responder_desk.ts";
 import { TimerTable } from "../hip/timers.ts";
 import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
@@ -48,7 +49,7 @@ import {
 } from "./effects.ts";
 import type { EngineOptions } from "./engine_options.ts";
 import { EventLog } from "./event_log.ts";
-import { admitHipPacket, admitParsed } from "./hip_admission.ts";
+import { admitHipPacket, admitParsed, notificationData } from "./hip_admission.ts";
 import { JobTable } from "./job_table.ts";
 import { Staging } from "./staging.ts";
 import { associationStatus } from "./status.ts";
@@ -80,6 +81,7 @@ export class Engine {
   readonly #awaitingData = new Map<number, Association>();
   readonly #jobs = new JobTable();
   readonly #icmp: IcmpAnswers;
+  readonly #notifier: Notifier;
   readonly #scratch = new PacketBuffer(STAGED_CAPACITY);
   #locators: readonly LocalLocator[] = [];
   readonly #transmits: OutgoingPacket[] = [];
@@ -91,6 +93,11 @@ export class Engine {
     this.#options = options;
     this.#settings = { ...DEFAULT_CONTROL_SETTINGS, ...options.settings };
     this.#associations = new AssociationTable(this.#settings.maxAssociations);
+    this.#notifier = new Notifier({
+      random: options.random,
+      identityOf: (localHit) => this.#identityEntry(localHit).identity,
+      submit: (addresses, job) => this.#jobs.submit({ kind: "notify", addresses, job }),
+    });
     this.#icmp = new IcmpAnswers(options.random, this.#settings.icmpToStrangers);
     this.#staging = new Staging(this.#settings.stagedLifetime);
     this.#desk = new ResponderDesk({
@@ -107,6 +114,8 @@ export class Engine {
       allocateSpi: () => this.#saDatabase.allocateSpi(options.random),
       accepted: (now, pending, result) => this.#acceptI2(now, pending, result),
       drop: (now, reason, detail) => this.#drop(now, reason, detail),
+      refuse: (now, hits, addresses, reason) =>
+        this.#notifier.report(now, hits, addresses, I2_ERRORS[reason]),
     });
     this.#context = this.#makeContext();
   }
@@ -224,31 +233,38 @@ export class Engine {
     const { path } = buffer;
     const addresses = { local: path.localAddress.slice(), peer: path.peerAddress.slice() };
     const admitted = admitHipPacket(buffer.contents(), addresses);
-    if (typeof admitted === "string") {
-      this.#drop(now, admitted, "");
-      this.#answerDrop(now, buffer, admitted);
-      return;
-    }
-    let reason: DropReason | undefined;
-    try {
-      const packet = parseHipPacket(admitted);
-      this.#events.addPacket(now, "in", packet, addresses);
-      reason = admitParsed(packet) ?? this.#dispatch(now, packet, addresses);
-    } catch (error) {
-      if (!(error instanceof MalformedPacketError)) throw error;
-      reason = error.what === "parameter order" ? "hip-parameter-order" : "hip-malformed";
-      this.#options.logger.log("debug", error.message);
-    }
+    const reason = typeof admitted === "string"
+      ? admitted
+      : this.#handleAdmitted(now, admitted, addresses);
     if (reason === undefined) return;
     this.#drop(now, reason, "");
     this.#answerDrop(now, buffer, reason);
   }
 
-  /** Few drops are answered, those of strangers alone (RFC 7401 §5.4). */
+  #handleAdmitted(now: Instant, octets: Uint8Array, addresses: AddressPair) {
+    try {
+      const packet = parseHipPacket(octets);
+      this.#events.addPacket(now, "in", packet, addresses);
+      return admitParsed(packet) ?? this.#dispatch(now, packet, addresses);
+    } catch (error) {
+      if (!(error instanceof MalformedPacketError)) throw error;
+      this.#options.logger.log("debug", error.message);
+      return error.what === "parameter order" ? "hip-parameter-order" : "hip-malformed";
+    }
+  }
+
+  /** Few drops are answered: strangers by ICMP, peers by NOTIFY (RFC 7401 §4.3, §5.4). */
   #answerDrop(now: Instant, buffer: PacketBuffer, reason: DropReason): void {
     const { protocol, localAddress, peerAddress } = buffer.path;
     const addresses = { local: localAddress.slice(), peer: peerAddress.slice() };
     const refused = { protocol, addresses, octets: buffer.contents(), reason };
+    const hits = protocol === HIP_PROTOCOL ? controlHits(refused.octets) : undefined;
+    const association = hits && this.#associations.find(hits.localHit, hits.peerHit);
+    if (association?.keys !== undefined) {
+      const data = notificationData(reason, refused.octets);
+      this.#notifier.report(now, association, addresses, CONTROL_ERRORS[reason], { data });
+      return;
+    }
     const isKnown = (hit: Uint8Array) => this.#associations.withPeer(hit).length > 0;
     const answer = this.#icmp.answer(now, refused, isKnown);
     if (answer !== undefined) this.#transmits.push(answer);
@@ -284,6 +300,7 @@ export class Engine {
     const association = this.#ensureAssociation(localHit, peerHit);
     if (association === undefined) {
       this.#drop(now, "hip-busy", "too many associations");
+      this.#notifier.report(now, pending, addresses, I2_ERRORS["hip-busy"]);
     } else if (!association.yieldsToI2) {
       // The state has changed while the I2 was verified: the tie-break once more (§6.9 step 5).
       this.#drop(now, "hip-tie-break", "");
@@ -305,6 +322,9 @@ export class Engine {
         break;
       case "pool":
         this.#desk.handlePoolJobDone(now, owner.localHit, owner.job, result);
+        break;
+      case "notify":
+        if (result.kind === "sign-packet") this.#transmit(now, owner.addresses, result.packet);
         break;
       case "i2":
         this.#desk.handleI2Done(now, owner.pending, result);
@@ -521,6 +541,8 @@ export class Engine {
       submit: (association, job) => this.#jobs.submit({ kind: "association", association, job }),
       transmit: (now, addresses, packet) => this.#transmit(now, addresses, packet),
       drop: (now, reason, detail) => this.#drop(now, reason, detail),
+      report: (now, hits, addresses, messageType, more) =>
+        this.#notifier.report(now, hits, addresses, messageType, more),
       reschedule: (association) => this.#timers.set(association, association.nextTimeout()),
       changed: (now, association, from, to, why) =>
         this.#handleStateChange(now, association, from, to, why),

@@ -13,6 +13,7 @@ import {
   HIP_VERSION,
   type HipPacket,
   isKnownPacketType,
+  parseHipPacket,
   unknownCriticalParameter,
 } from "../wire/hip/packet.ts";
 
@@ -33,6 +34,14 @@ export function admitHipPacket(
   if (!checksumOk(bytes, addresses.peer, addresses.local)) return "hip-bad-checksum";
   if (!isKnownPacketType(bytes[HIP_FIELD.packetType]! & 0x7f)) return "hip-unknown-type";
   return bytes;
+}
+
+/** What NOTIFY says beside its type: which critical parameter was unknown (RFC 7401 §5.2.19). */
+export function notificationData(reason: DropReason, octets: Uint8Array): Uint8Array {
+  if (reason !== "hip-unknown-critical-parameter") return new Uint8Array(0);
+  const length = (octets[HIP_FIELD.headerLength]! + 1) * 8;
+  const type = unknownCriticalParameter(parseHipPacket(octets.slice(0, length))) ?? 0;
+  return new Uint8Array([type >>> 8, type & 0xff]);
 }
 
 /** The checks that need the parameters but no association. */

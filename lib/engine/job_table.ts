@@ -1,13 +1,14 @@
 /** Jobs under way: whose result each number stands for, and which still have to be handed out. */
 
-import type { AssociationHandle } from "../hip/association_context.ts";
-import type { AcceptI2Job, BuildR1Job, Job } from "../hip/jobs.ts";
+import type { AddressPair, AssociationHandle } from "../hip/association_context.ts";
+import type { AcceptI2Job, BuildR1Job, Job, SignPacketJob } from "../hip/jobs.ts";
 import type { PendingI2 } from "../hip/responder_desk.ts";
 import type { JobRequest } from "./effects.ts";
 
 /** Who waits for a job's result. */
 export type JobOwner =
   | { readonly kind: "association"; readonly association: AssociationHandle; readonly job: Job }
+  | { readonly kind: "notify"; readonly addresses: AddressPair; readonly job: SignPacketJob }
   | { readonly kind: "pool"; readonly localHit: Uint8Array; readonly job: BuildR1Job }
   | { readonly kind: "i2"; readonly pending: PendingI2; readonly job: AcceptI2Job };
 

@@ -9,9 +9,10 @@
 
 import { bytesEqual, compareBytes, constantTimeEqual, isAllZero, wipe } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
+import { MalformedPacketError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
 import { after, type Duration, elapsed, type Instant, milliseconds } from "../base/time.ts";
-import { PACKET } from "../wire/hip/code_points.ts";
+import { NOTIFY, PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
 import { ECHO_REQUEST_SIGNED, ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
@@ -25,13 +26,19 @@ import {
   ALLOWED_TRANSITIONS,
   type AssociationState,
   type ControlKeys,
+  echoOf,
   keysOf,
   type Security,
   securityOf,
 } from "./association_state.ts";
 import { backOff } from "./back_off.ts";
 import { MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
-import { ControlChannel, type SignedPacket, type VerifiedPacket } from "./control_channel.ts";
+import {
+  ControlChannel,
+  type RefusedPacket,
+  type SignedPacket,
+  type VerifiedPacket,
+} from "./control_channel.ts";
 import { Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
 import { installSecurity, makeInboundSa } from "./security.ts";
@@ -342,12 +349,13 @@ export class Association implements AssociationHandle {
     if (keys === undefined) return "hip-wrong-state";
     switch (packet.packetType) {
       case PACKET.CLOSE:
-        packet.require(ECHO_REQUEST_SIGNED);
+        // That it has its ECHO_REQUEST is looked at when it is known to be authentic.
         break;
       case PACKET.CLOSE_ACK: {
-        if (state.kind !== "CLOSING") return "hip-wrong-state";
+        const echo = echoOf(state);
+        if (echo === undefined) return "hip-wrong-state";
         const { opaque } = packet.require(ECHO_RESPONSE_SIGNED);
-        if (!constantTimeEqual(opaque, state.echo)) return "hip-echo-mismatch";
+        if (!constantTimeEqual(opaque, echo)) return "hip-echo-mismatch";
         break;
       }
       case PACKET.NOTIFY:
@@ -358,6 +366,18 @@ export class Association implements AssociationHandle {
     return this.#channel.verify(packet, addresses, keys);
   }
 
+  /** What is malformed and yet authentic is a mistake of the peer's, which it may know. */
+  #handleVerified(now: Instant, verified: VerifiedPacket): void {
+    try {
+      this.#handleVerifiedControl(now, verified);
+    } catch (error) {
+      if (!(error instanceof MalformedPacketError)) throw error;
+      this.#context.drop(now, "hip-malformed", error.message);
+      if (verified.packet.packetType === PACKET.NOTIFY) return;
+      this.#context.report(now, this, verified.addresses, NOTIFY.INVALID_SYNTAX);
+    }
+  }
+
   #handleVerifiedControl(now: Instant, { packet, addresses, keys }: VerifiedPacket): void {
     if (keysOf(this.#state) !== keys) return;
     if (packet.packetType === PACKET.NOTIFY) {
@@ -366,7 +386,8 @@ export class Association implements AssociationHandle {
       return;
     }
     if (packet.packetType === PACKET.CLOSE_ACK) {
-      if (this.#state.kind === "CLOSING") this.#leave(now, "CLOSE_ACK received");
+      // Crossing CLOSEs end in CLOSED; an I1 sent from there still waits for its R1.
+      if (this.#initiation === undefined) this.#leave(now, "CLOSE_ACK received");
       return;
     }
     const { opaque } = packet.require(ECHO_REQUEST_SIGNED);
@@ -379,7 +400,7 @@ export class Association implements AssociationHandle {
       );
       this.#transition(
         now,
-        { kind: "CLOSED", keys, until, initiation: undefined },
+        { kind: "CLOSED", keys, echo: echoOf(this.#state), until, initiation: undefined },
         "CLOSE received",
       );
     }
@@ -403,8 +424,8 @@ export class Association implements AssociationHandle {
   handleJobDone(now: Instant, id: number, job: Job, result: JobResult): void {
     const control = this.#channel.finish(id, job, result);
     if (control !== undefined) {
-      if (control === "refused") this.#countFailure(now, result);
-      else if (control.kind === "verified") this.#handleVerifiedControl(now, control);
+      if (control.kind === "refused") this.#handleRefused(now, control, result);
+      else if (control.kind === "verified") this.#handleVerified(now, control);
       else this.#handleSigned(now, control);
       return;
     }
@@ -416,6 +437,13 @@ export class Association implements AssociationHandle {
       return;
     }
     this.#initiation?.handleJobDone(now, id, job, result);
+  }
+
+  #handleRefused(now: Instant, { received }: RefusedPacket, result: JobResult): void {
+    this.#countFailure(now, result);
+    if (result.kind !== "failed" || result.reason !== "hip-signature-failed") return;
+    if (received === undefined || received.packet.packetType === PACKET.NOTIFY) return;
+    this.#context.report(now, this, received.addresses, NOTIFY.AUTHENTICATION_FAILED);
   }
 
   #countFailure(now: Instant, result: JobResult): void {

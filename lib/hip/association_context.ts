@@ -65,6 +65,14 @@ export interface AssociationContext {
   transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void;
   /** Counts a packet that is not used. */
   drop(now: Instant, reason: DropReason, detail: string): void;
+  /** Tells the peer what was wrong with its packet; undefined: nothing (RFC 7401 §5.2.19). */
+  report(
+    now: Instant,
+    association: AssociationHandle,
+    addresses: AddressPair,
+    messageType: number | undefined,
+    more?: { readonly withHostId?: boolean },
+  ): void;
   /** Asks for `handleTimeout` at the association's `nextTimeout`. */
   reschedule(association: AssociationHandle): void;
 

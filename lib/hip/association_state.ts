@@ -97,6 +97,8 @@ export type AssociationState =
   | {
     readonly kind: "CLOSED";
     readonly keys: ControlKeys;
+    /** Opaque data of our own CLOSE, when CLOSEs have crossed. */
+    readonly echo: Uint8Array | undefined;
     readonly until: Instant;
     /** New data wants a new association: I1 was sent while this one still answers CLOSE. */
     initiation: Initiation | undefined;
@@ -118,6 +120,11 @@ export const ALLOWED_TRANSITIONS: Readonly<Record<StateName, readonly StateName[
 /** The SAs that a state holds, if any. */
 export function securityOf(state: AssociationState): Security | undefined {
   return state.kind === "R2-SENT" || state.kind === "ESTABLISHED" ? state.security : undefined;
+}
+
+/** What a CLOSE_ACK must return, when a CLOSE of ours was sent. */
+export function echoOf(state: AssociationState): Uint8Array | undefined {
+  return state.kind === "CLOSING" || state.kind === "CLOSED" ? state.echo : undefined;
 }
 
 /** The keys that a state holds, if any. */

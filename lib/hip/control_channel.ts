@@ -35,6 +35,13 @@ export interface SignedPacket {
   readonly keys: ControlKeys;
 }
 
+/** A packet that could not be signed, or whose signature is wrong. */
+export interface RefusedPacket {
+  readonly kind: "refused";
+  /** The one that was to be verified, if it was that. */
+  readonly received: VerifiedPacket | undefined;
+}
+
 export class ControlChannel {
   readonly #context: AssociationContext;
   readonly #association: AssociationHandle;
@@ -81,12 +88,12 @@ export class ControlChannel {
     this.#signing.set(id, { kind: "signed", packetType, addresses, keys });
   }
 
-  /** What a job's result means; undefined when it was not ours, "refused" when it failed. */
+  /** What a job's result means; undefined when it was not ours. */
   finish(
     id: number,
     job: Job,
     result: JobResult,
-  ): VerifiedPacket | SignedPacket | "refused" | undefined {
+  ): VerifiedPacket | SignedPacket | RefusedPacket | undefined {
     const verified = this.#verifying.get(id);
     const signed = this.#signing.get(id);
     this.#verifying.delete(id);
@@ -98,6 +105,6 @@ export class ControlChannel {
         return { ...signed, packet: result.packet };
       }
     }
-    return "refused";
+    return { kind: "refused", received: verified };
   }
 }

@@ -8,6 +8,7 @@
 
 import { bytesEqual } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
+import { MalformedPacketError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
 import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
 import { rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
@@ -30,6 +31,7 @@ import {
 import { isFailure } from "./job_failure.ts";
 import type { BuildI2Result, Job, JobResult, SolvePuzzleJob } from "./jobs.ts";
 import { chooseFromR1 } from "./negotiation.ts";
+import { R1_ERRORS } from "./notify.ts";
 import { solvePuzzle } from "./puzzle.ts";
 
 /** An R1 with where it came from. */
@@ -163,7 +165,13 @@ export class Initiation {
     if (work === undefined || work.job !== id) return;
     switch (result.kind) {
       case "verify-r1":
-        this.#handleVerified(now, work.r1);
+        try {
+          this.#handleVerified(now, work.r1);
+        } catch (error) {
+          // Signed, and still not in its form: another R1 may be.
+          if (!(error instanceof MalformedPacketError)) throw error;
+          this.#drop(now, "hip-malformed", error.message);
+        }
         return;
       case "solve-puzzle":
         work.tries += result.tries;
@@ -210,6 +218,8 @@ export class Initiation {
     const packet = parseHipPacket(r1.bytes);
     const choice = chooseFromR1(packet, policy, hitSuiteId(this.#association.localHit));
     if (isFailure(choice)) {
+      const error = R1_ERRORS[choice.reason];
+      this.#context.report(now, this.#association, r1.addresses, error, { withHostId: true });
       this.#drop(now, choice.reason, choice.detail);
       return;
     }

@@ -23,6 +23,7 @@ import { pairKey } from "./association_table.ts";
 import type { ControlSettings } from "./constants.ts";
 import type { AcceptI2Job, AcceptI2Result, BuildR1Job, ExchangePolicy, JobResult } from "./jobs.ts";
 import { LoadPolicy } from "./load_policy.ts";
+import type { NotifyHits } from "./notify.ts";
 import { checkSolution, puzzleRandomI, type PuzzleSubject } from "./puzzle.ts";
 import { type R1Entry, R1Pool } from "./r1_pool.ts";
 import { RateLimit, RecentlySeen } from "./rate_limit.ts";
@@ -66,6 +67,8 @@ export interface DeskContext {
   /** An I2 was right in everything; both SAs are to be installed and R2 sent. */
   accepted(now: Instant, pending: PendingI2, result: AcceptI2Result): void;
   drop(now: Instant, reason: DropReason, detail: string): void;
+  /** Tells the sender of an I2 with a right solution why it was not taken (§6.9.1). */
+  refuse(now: Instant, hits: NotifyHits, addresses: AddressPair, reason: DropReason): void;
 }
 
 /** An I2 in public-key work. */
@@ -189,6 +192,29 @@ export class ResponderDesk {
       solution,
     );
     if (refusal !== undefined) return refusal;
+    // From here on the sender has earned an answer, malformed or not (§6.9.1).
+    let refused: DropReason | undefined = "hip-malformed";
+    try {
+      refused = this.#takeI2(now, packet, addresses, local, entry, solutionKey);
+    } finally {
+      if (refused !== undefined) {
+        const hits = { localHit: local.identity.hit, peerHit };
+        this.#context.refuse(now, hits, addresses, refused);
+      }
+    }
+    return refused;
+  }
+
+  /** An I2 with a right solution: the form of its choices, then a job. */
+  #takeI2(
+    now: Instant,
+    packet: HipPacket,
+    addresses: AddressPair,
+    local: DeskIdentity,
+    entry: R1Entry,
+    solutionKey: string,
+  ): DropReason | undefined {
+    const peerHit = packet.senderHit;
     // (9) and (10) what it chose is what we offered, before any arithmetic.
     const unfit = checkI2Form(packet, entry.template, this.#options.policy);
     if (unfit !== undefined) return unfit.reason;
@@ -242,6 +268,7 @@ export class ResponderDesk {
         this.#rememberBad(pending.solutionKey);
       }
       this.#context.drop(now, result.reason, `I2: ${result.detail}`);
+      this.#context.refuse(now, pending, pending.addresses, result.reason);
     }
   }
 

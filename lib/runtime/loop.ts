@@ -196,8 +196,12 @@ export class Loop {
     const { engine, jobs } = this.#options;
     let hadWork = false;
     for (let done = jobs.poll(); done !== undefined; done = jobs.poll()) {
-      engine.handleJobDone(now, done.id, done.result);
       hadWork = true;
+      try {
+        engine.handleJobDone(now, done.id, done.result);
+      } catch (error) {
+        this.#reportFault(error);
+      }
     }
     return hadWork;
   }
