@@ -114,9 +114,11 @@ export function makeProgram(context: CliContext, onRun: (name: string) => void):
     .exitOverride();
   // Commands inherit these settings, so they are made afterwards.
   for (const register of COMMANDS) register(program, context);
-  program.hook("preSubcommand", (_, subcommand) => {
-    parsing = nameOf(subcommand);
-  });
+  for (const parent of [program, ...program.commands]) {
+    parent.hook("preSubcommand", (_, subcommand) => {
+      parsing = nameOf(subcommand);
+    });
+  }
   program.hook("preAction", (_, action) => onRun(nameOf(action)));
   return program;
 }
