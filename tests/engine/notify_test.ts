@@ -199,7 +199,7 @@ Deno.test("NTF-014 NTF-015 NTF-016 INVALID_SYNTAX answers what is authentic and 
   }
 });
 
-Deno.test("SEC-002 NOTIFY packets are one per second and peer", () => {
+Deno.test("NOTIFY packets are one per second and peer", () => {
   const pair = makePair();
   pair.ping(pair.a, pair.b);
   const close = signedByA(pair, PACKET.CLOSE, [closeTlv]);
@@ -311,7 +311,7 @@ Deno.test("NTF-012 NTF-028 BEX-026 who has not passed the puzzle is told nothing
   assert.deepEqual(answersOf(pair, malformed), []);
 });
 
-Deno.test("NTF-024 SEC-001 with no room for another association an I2 is told to retry later", () => {
+Deno.test("NTF-024 with no room for another association an I2 is told to retry later", () => {
   const pair = makePair({ settings: { maxAssociations: 0 } });
   const answers = answersOf(pair, caughtI2(pair));
   assert.equal(errorIn(answers, pair), NOTIFY.RESPONDER_BUSY_PLEASE_RETRY);
