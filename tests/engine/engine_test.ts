@@ -2,36 +2,15 @@ import assert from "node:assert/strict";
 import { toHex } from "../../lib/base/bytes.ts";
 import { milliseconds, seconds } from "../../lib/base/time.ts";
 import { PACKET } from "../../lib/wire/hip/code_points.ts";
-import { HIP_FIELD, HIP_PROTOCOL, parseHipPacket, setChecksum } from "../../lib/wire/hip/packet.ts";
+import { HIP_FIELD, parseHipPacket, setChecksum } from "../../lib/wire/hip/packet.ts";
 import { hasPrefix, parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { parseIcmpv6Echo } from "../../lib/wire/icmpv6.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import { End, EnginePair } from "../support/engine_pair.ts";
+import { ESP, makePair, states, typeOf, wireTypes } from "../support/engine_story.ts";
 import { testIdentity } from "../support/identities.ts";
 
-const ESP = 50;
 const HIT_PREFIX = parseIpAddress("2001:20::");
-
-function makePair(options: ConstructorParameters<typeof End>[3] = {}): EnginePair {
-  const a = new End(testIdentity("ecdsa-p256", "alice"), "192.0.2.1", 1, options);
-  const b = new End(testIdentity("ecdsa-p256", "bob"), "192.0.2.2", 2, options);
-  const pair = new EnginePair(a, b);
-  pair.introduce(a, b);
-  return pair;
-}
-
-function typeOf(packet: OutgoingPacket): number {
-  return packet.protocol === HIP_PROTOCOL ? packet.bytes[HIP_FIELD.packetType]! & 0x7f : -1;
-}
-
-function wireTypes(pair: EnginePair): (number | "ESP")[] {
-  return pair.wire.map((packet) => packet.protocol === ESP ? "ESP" : typeOf(packet));
-}
-
-function states(pair: EnginePair): (string | undefined)[] {
-  const { a, b } = pair;
-  return [a.engine.association(b.hit)?.state, b.engine.association(a.hit)?.state];
-}
 
 Deno.test("FSM-001 FSM-002 FSM-003 FSM-012 FSM-024 FSM-035 HLP-038 ESP-072 ESP-073 the first packet runs a base exchange and then goes through, once", () => {
   const pair = makePair();
@@ -373,7 +352,7 @@ Deno.test("DHG-026 R1M-006 an R1 whose Diffie-Hellman key was used is replaced",
   assert.equal(built(), before + 1);
 });
 
-Deno.test("SEC-007 a wrong checksum, version or critical parameter is dropped under its name and never answered", () => {
+Deno.test("SEC-007 a wrong checksum, version or critical parameter is dropped under its name, without a HIP packet in answer", () => {
   const pair = makePair();
   const { a, b } = pair;
   pair.ping(a, b);
@@ -387,7 +366,7 @@ Deno.test("SEC-007 a wrong checksum, version or critical parameter is dropped un
   pair.inject(b, { ...i1, bytes: version });
   const short = i1.bytes.slice(0, 30);
   pair.inject(b, { ...i1, bytes: short });
-  assert.equal(b.sent.length, 0);
+  assert.ok(b.sent.every((packet) => typeOf(packet) === -1));
   const { drops } = b.engine.status();
   assert.equal(drops["hip-bad-checksum"], 1);
   assert.equal(drops["hip-bad-version"], 1);
