@@ -40,8 +40,9 @@ const SUPPORTED = new Set([1, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 const SET_IV_LENGTH = 0x9;
 const SET_TAG = 0x11;
 
-/** SPI and the 64-bit sequence number (RFC 4106 §5). */
+/** SPI and the sequence number of 64 or of 32 bits (RFC 4106 §5). */
 const AAD_LENGTH = 12;
+const SHORT_AAD_LENGTH = 8;
 
 /** SHA-256 gives the longest MAC. */
 const MAX_MAC_LENGTH = 32;
@@ -113,6 +114,7 @@ class CombinedCipher implements EspSealer, EspOpener {
   readonly #aadPointer = pointerTo(this.#aad);
   readonly #tag = fixedBytes(16);
   readonly #tagParameter: ParameterArray;
+  omitsHigh = false;
 
   constructor(shared: Shared, suite: EspSuiteParameters, key: Uint8Array, isSealer: boolean) {
     this.#shared = shared;
@@ -180,11 +182,12 @@ class CombinedCipher implements EspSealer, EspOpener {
     const aad = this.#aad;
     const iv = start + ESP_HEADER_LENGTH;
     for (let i = 0; i < 8; i++) nonce[this.#saltLength + i] = bytes[iv + i]!;
+    const aadLength = this.omitsHigh ? SHORT_AAD_LENGTH : AAD_LENGTH;
     for (let i = 0; i < 4; i++) {
       aad[i] = bytes[start + i]!;
-      aad[8 + i] = bytes[start + 4 + i]!;
+      aad[aadLength - 4 + i] = bytes[start + 4 + i]!;
     }
-    writeWord(aad, 4, sequenceHigh);
+    if (!this.omitsHigh) writeWord(aad, 4, sequenceHigh);
     const direction = this.#context.direction;
     if (
       lib.EVP_CipherInit_ex2(context, null, null, this.#noncePointer, direction, tag) !== 1
@@ -194,7 +197,7 @@ class CombinedCipher implements EspSealer, EspOpener {
     if (this.#isCcm && lib.EVP_CipherUpdate(context, null, written, null, length) !== 1) {
       return false;
     }
-    if (lib.EVP_CipherUpdate(context, null, written, this.#aadPointer, AAD_LENGTH) !== 1) {
+    if (lib.EVP_CipherUpdate(context, null, written, this.#aadPointer, aadLength) !== 1) {
       return false;
     }
     if (this.#isGmac) {
@@ -219,6 +222,7 @@ class SeparateCipher implements EspSealer, EspOpener {
   readonly #icvLength: number;
   readonly #ivPool: IvPool | undefined;
   readonly #received = new Uint8Array(MAX_MAC_LENGTH);
+  omitsHigh = false;
 
   constructor(
     shared: Shared,
@@ -249,9 +253,7 @@ class SeparateCipher implements EspSealer, EspOpener {
       this.#ivPool!.writeTo(bytes, start + ESP_HEADER_LENGTH);
       if (!this.#crypt(this.#cipher, bytes, start, end)) return false;
     }
-    // The high word is not sent: it stands where the ICV will be (RFC 4303 §3.3.2.1).
-    writeWord(bytes, end, sequenceHigh);
-    if (!this.#mac.compute(bytes, start, end + 4 - start)) return false;
+    if (!this.#authenticate(bytes, start, end, sequenceHigh)) return false;
     for (let i = 0; i < this.#icvLength; i++) bytes[end + i] = this.#mac.result[i]!;
     return true;
   }
@@ -259,8 +261,7 @@ class SeparateCipher implements EspSealer, EspOpener {
   open(bytes: Uint8Array, start: number, end: number, sequenceHigh: number): boolean {
     const textEnd = end - this.#icvLength;
     for (let i = 0; i < this.#icvLength; i++) this.#received[i] = bytes[textEnd + i]!;
-    writeWord(bytes, textEnd, sequenceHigh);
-    if (!this.#mac.compute(bytes, start, textEnd + 4 - start)) return false;
+    if (!this.#authenticate(bytes, start, textEnd, sequenceHigh)) return false;
     let difference = 0;
     for (let i = 0; i < this.#icvLength; i++) {
       difference |= this.#received[i]! ^ this.#mac.result[i]!;
@@ -273,6 +274,13 @@ class SeparateCipher implements EspSealer, EspOpener {
     this.#cipher?.free();
     this.#mac.free();
     this.#ivPool?.wipe();
+  }
+
+  /** The high word is not sent: it stands where the ICV belongs (RFC 4303 §3.3.2.1). */
+  #authenticate(bytes: Uint8Array, start: number, end: number, sequenceHigh: number): boolean {
+    if (this.omitsHigh) return this.#mac.compute(bytes, start, end - start);
+    writeWord(bytes, end, sequenceHigh);
+    return this.#mac.compute(bytes, start, end + 4 - start);
   }
 
   /** Whole blocks without padding come out of one update; there is nothing final to ask for. */

@@ -62,7 +62,9 @@ export function statusLines(report: StatusReport, paint: Output["paint"]): strin
 function associationCells(association: AssociationReport): string[] {
   const { octetsIn, octetsOut, establishedForMs, peerAddress, failure } = association;
   const isUp = establishedForMs !== null && ["ESTABLISHED", "R2-SENT"].includes(association.state);
-  const path = peerAddress === null ? "-" : `direct, ${peerAddress}`;
+  // Worth a word only where it is not what RFC 7402 §3.3.6 wants.
+  const form = association.sequenceNumbers === "32-bit in ICV" ? ", 32-bit in ICV" : "";
+  const path = peerAddress === null ? "-" : `direct, ${peerAddress}${form}`;
   return [
     association.name === "" ? "-" : association.name,
     abbreviateHit(association.peerHit),

@@ -4,7 +4,8 @@
  *
  * Sealers and openers work in place on one packet, synchronously, and never throw for anything
  * that a packet holds. Every HIP SA has 64-bit extended sequence numbers (RFC 7402 §3.3.6): the
- * high word is an argument and takes part in the ICV or the AAD, but is never in the packet.
+ * high word is an argument and takes part in the ICV or the AAD, but is never in the packet. There
+ * are peers that leave it out of the ICV; `omitsHigh` is for them.
  */
 
 import type { Random } from "../base/random.ts";
@@ -82,8 +83,17 @@ export function espSuite(id: number): EspSuiteParameters {
   return parameters;
 }
 
+/** What sealers and openers have in common. */
+export interface EspTransform {
+  /**
+   * Whether the ICV or the AAD leaves out the high sequence word, as RFC 4303 has it without
+   * extended numbers. May be changed between packets; absent: false.
+   */
+  omitsHigh?: boolean;
+}
+
 /** Seals the packets of one outbound SA. */
-export interface EspSealer {
+export interface EspSealer extends EspTransform {
   /**
    * Encrypts and authenticates in place. The caller has written SPI and low sequence word at
    * `start`, left room for the IV, and put data, padding and trailer after it up to `end`; there is
@@ -103,7 +113,7 @@ export interface EspSealer {
 }
 
 /** Opens the packets of one inbound SA. */
-export interface EspOpener {
+export interface EspOpener extends EspTransform {
   /**
    * Verifies and decrypts in place a whole packet, `start` at the SPI, `end` after the ICV, whose
    * length suits the suite. The octets of the ICV may be overwritten; what the packet holds when

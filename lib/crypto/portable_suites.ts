@@ -23,8 +23,9 @@ import {
   writeWord,
 } from "./esp_suite.ts";
 
-/** SPI and the 64-bit sequence number, in AAD (RFC 4106 §5). */
+/** SPI and the sequence number of 64 or of 32 bits, in AAD (RFC 4106 §5). */
 const AAD_LENGTH = 12;
+const SHORT_AAD_LENGTH = 8;
 
 /** Every suite of `ESP_SUITES`. */
 export const PORTABLE_PROVIDER: EspProvider = {
@@ -44,7 +45,7 @@ export const PORTABLE_PROVIDER: EspProvider = {
 
 /** A packet cut into what the suites work on; all are views of the packet but `aad`. */
 interface Parts {
-  /** SPI, high and low sequence word. */
+  /** SPI, high sequence word unless it is omitted, low sequence word. */
   readonly aad: Uint8Array;
   readonly iv: Uint8Array;
   readonly text: Uint8Array;
@@ -88,6 +89,7 @@ class PortableCipher implements EspSealer, EspOpener {
   readonly #suite: EspSuiteParameters;
   readonly #transform: Transform;
   readonly #ivPool: IvPool | undefined;
+  omitsHigh = false;
 
   constructor(suite: EspSuiteParameters, transform: Transform, random: Random | undefined) {
     this.#suite = suite;
@@ -129,16 +131,16 @@ class PortableCipher implements EspSealer, EspOpener {
   #cut(bytes: Uint8Array, start: number, textEnd: number, sequenceHigh: number): Parts {
     const ivStart = start + ESP_HEADER_LENGTH;
     const textStart = ivStart + this.#suite.ivLength;
-    const aad = new Uint8Array(AAD_LENGTH);
+    const aad = new Uint8Array(this.omitsHigh ? SHORT_AAD_LENGTH : AAD_LENGTH);
     aad.set(bytes.subarray(start, start + 4));
-    writeWord(aad, 4, sequenceHigh);
-    aad.set(bytes.subarray(start + 4, start + 8), 8);
+    if (!this.omitsHigh) writeWord(aad, 4, sequenceHigh);
+    aad.set(bytes.subarray(start + 4, start + 8), aad.length - 4);
     return {
       aad,
       iv: bytes.subarray(ivStart, textStart),
       text: bytes.subarray(textStart, textEnd),
       covered: bytes.subarray(start, textEnd),
-      sequenceHigh: aad.subarray(4, 8),
+      sequenceHigh: aad.subarray(4, aad.length - 4),
     };
   }
 }
@@ -251,10 +253,11 @@ class GmacTransform implements Transform {
   seal(parts: Parts): Uint8Array {
     const nonce = nonceOf(this.#key.subarray(16), parts.iv);
     const cipher = createCipheriv("aes-128-gcm", this.#key.subarray(0, 16), nonce);
-    const aad = new Uint8Array(AAD_LENGTH + parts.iv.length + parts.text.length);
+    const ivStart = parts.aad.length;
+    const aad = new Uint8Array(ivStart + parts.iv.length + parts.text.length);
     aad.set(parts.aad);
-    aad.set(parts.iv, AAD_LENGTH);
-    aad.set(parts.text, AAD_LENGTH + parts.iv.length);
+    aad.set(parts.iv, ivStart);
+    aad.set(parts.text, ivStart + parts.iv.length);
     cipher.setAAD(aad);
     cipher.final();
     return cipher.getAuthTag();
@@ -313,7 +316,7 @@ class CcmTransform implements Transform {
     blocks[0] = 0x40 | (((this.#tagLength - 2) / 2) << 3) | 3;
     blocks.set(nonceOf(this.#key.subarray(16), parts.iv), 1);
     writeWord(blocks, 12, parts.text.length);
-    blocks[17] = AAD_LENGTH;
+    blocks[17] = parts.aad.length;
     blocks.set(parts.aad, 18);
     blocks.set(parts.text, 32);
     return lastCbcBlock(this.#key.subarray(0, 16), blocks);
@@ -335,7 +338,7 @@ class CmacTransform implements Transform {
   }
 
   seal(parts: Parts): Uint8Array {
-    const length = parts.covered.length + 4;
+    const length = parts.covered.length + parts.sequenceHigh.length;
     const blocks = new Uint8Array(Math.ceil(length / 16) * 16);
     blocks.set(parts.covered);
     blocks.set(parts.sequenceHigh, parts.covered.length);

@@ -113,6 +113,8 @@ export interface AssociationStatus {
   readonly inboundSpi: number | undefined;
   readonly outboundSpi: number | undefined;
   readonly espSuite: string | undefined;
+  /** Whether the peer's ICVs cover all of the sequence number; undefined until one is known. */
+  readonly sequenceNumbers: "64-bit" | "32-bit in ICV" | undefined;
   readonly dhGroup: number | undefined;
   readonly hipCipher: number | undefined;
   readonly peerAlgorithm: number | undefined;

@@ -1,6 +1,7 @@
 /** An association as `hip status` shows it. */
 
 import { espSuite } from "../crypto/esp_suite.ts";
+import type { InboundSa } from "../esp/security_association.ts";
 import type { Association } from "../hip/association.ts";
 import type { AssociationStatus } from "./effects.ts";
 
@@ -21,6 +22,7 @@ export function associationStatus(association: Association, name: string): Assoc
     inboundSpi: inbound?.spi,
     outboundSpi: outbound?.spi,
     espSuite: keys === undefined ? undefined : espSuite(keys.espSuite).name,
+    sequenceNumbers: sequenceNumbers(inbound),
     dhGroup: keys?.dhGroup,
     hipCipher: keys?.hipCipher,
     peerAlgorithm: keys?.peerIdentity.algorithm,
@@ -33,4 +35,9 @@ export function associationStatus(association: Association, name: string): Assoc
     establishedAt: association.establishedAt,
     failure: association.failure,
   };
+}
+
+function sequenceNumbers(inbound: InboundSa | undefined): AssociationStatus["sequenceNumbers"] {
+  if (inbound?.isFormKnown !== true) return undefined;
+  return inbound.omitsHigh ? "32-bit in ICV" : "64-bit";
 }

@@ -38,7 +38,7 @@ export function decapsulate(sa: InboundSa, buffer: PacketBuffer): DropReason | u
   const replayed = window.check(sequenceLow);
   if (replayed !== undefined) return replayed;
   const sequenceHigh = window.inferredHigh;
-  if (!sa.opener.open(bytes, start, end, sequenceHigh)) return "esp-icv-failed";
+  if (!sa.open(bytes, start, end, sequenceHigh)) return "esp-icv-failed";
   window.commit(sequenceHigh, sequenceLow);
   sa.countPacket(ciphertextLength);
 

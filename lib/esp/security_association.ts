@@ -23,6 +23,9 @@ export const SMALLEST_SPI = 256;
  */
 const REKEY_AT_HIGH = 0xffffff00;
 
+/** The same where numbers have 32 bits: 2^28 of them are left, minutes at any rate we know of. */
+const REKEY_AT_LOW = 0xf0000000;
+
 // Layout of a block. Words first:
 const SPI = 0;
 const ACTIVE = 1;
@@ -67,8 +70,16 @@ export interface OutboundSaOptions extends SaOptions {
   readonly dscp?: number;
 }
 
+/**
+ * Whether the ICV covers the high sequence word: `on` as RFC 7402 §3.3.6 wants it; `off` for peers
+ * that leave it out; `auto` finds out from the first packet that verifies.
+ */
+export type EsnMode = "auto" | "on" | "off";
+
 export interface InboundSaOptions extends SaOptions {
   readonly opener: EspOpener;
+  /** On when absent. */
+  readonly esn?: EsnMode;
   /** Packets; a multiple of 32. */
   readonly replayWindow?: number;
 }
@@ -187,12 +198,12 @@ export class OutboundSa extends SecurityAssociation {
    * Takes the next sequence number; it is never given out again, whatever becomes of the packet
    * (RFC 4106 §3.1).
    *
-   * @returns False when all 2^64 are used up: nothing may be sent (RFC 4303 §3.3.3).
+   * @returns False when all 2^64, or 2^32 where the high word is left out, are used up: nothing may be sent (RFC 4303 §3.3.3).
    */
   advanceSequence(): boolean {
     const low = (this.words[SEQUENCE_LOW]! + 1) >>> 0;
     if (low === 0) {
-      if (this.words[SEQUENCE_HIGH] === 0xffffffff) return false;
+      if (this.words[SEQUENCE_HIGH] === 0xffffffff || this.sealer.omitsHigh) return false;
       this.words[SEQUENCE_HIGH]! += 1;
     }
     this.words[SEQUENCE_LOW] = low;
@@ -201,7 +212,9 @@ export class OutboundSa extends SecurityAssociation {
 
   /** Whether a rekey must start so that the number space cannot run out during it. */
   get isRekeyDue(): boolean {
-    return this.sequenceHigh >= REKEY_AT_HIGH;
+    return this.sealer.omitsHigh
+      ? this.sequenceLow >= REKEY_AT_LOW
+      : this.sequenceHigh >= REKEY_AT_HIGH;
   }
 
   /** The outer traffic class for an inner one: ECN always copied, DSCP copied unless pinned. */
@@ -219,13 +232,63 @@ export class OutboundSa extends SecurityAssociation {
 export class InboundSa extends SecurityAssociation {
   readonly opener: EspOpener;
   readonly window: ReplayWindow;
+  /** What is sent to the same peer has its ICV in the same form. */
+  #partner: OutboundSa | undefined;
+  #isFormKnown: boolean;
 
   /** @throws {RangeError} On an SPI below 256, an unknown suite, or an impossible window. */
   constructor(options: InboundSaOptions) {
     const size = options.replayWindow ?? DEFAULT_REPLAY_WINDOW;
     super(options, replayWindowWords(size));
     this.opener = options.opener;
+    const esn = options.esn ?? "on";
+    this.#isFormKnown = esn !== "auto";
+    if (esn === "off") this.opener.omitsHigh = true;
     this.window = new ReplayWindow(this.words, BLOCK_WORDS, size);
+  }
+
+  /** Whether the peer leaves the high sequence word out of its ICV. */
+  get omitsHigh(): boolean {
+    return this.opener.omitsHigh ?? false;
+  }
+
+  /** Whether it is known, by a packet or by configuration, in which form the ICV is. */
+  get isFormKnown(): boolean {
+    return this.#isFormKnown;
+  }
+
+  /** From now on `outbound` takes the form that is found here. */
+  pairWith(outbound: OutboundSa): void {
+    this.#partner = outbound;
+    outbound.sealer.omitsHigh = this.omitsHigh;
+  }
+
+  /**
+   * Verifies and decrypts in place, see `EspOpener.open`. Until the first packet verifies both
+   * forms of the ICV are tried, which costs a copy.
+   */
+  open(bytes: Uint8Array, start: number, end: number, sequenceHigh: number): boolean {
+    if (!this.#isFormKnown) return this.#openInEitherForm(bytes, start, end, sequenceHigh);
+    // Without the high word in the ICV a packet of an earlier round would pass for a new one.
+    if (this.opener.omitsHigh && sequenceHigh !== 0) return false;
+    return this.opener.open(bytes, start, end, sequenceHigh);
+  }
+
+  #openInEitherForm(bytes: Uint8Array, start: number, end: number, sequenceHigh: number): boolean {
+    const copy = bytes.slice(start, end);
+    const { opener } = this;
+    if (!opener.open(bytes, start, end, sequenceHigh)) {
+      if (sequenceHigh !== 0) return false;
+      opener.omitsHigh = true;
+      if (!opener.open(copy, 0, copy.length, sequenceHigh)) {
+        opener.omitsHigh = false;
+        return false;
+      }
+      bytes.set(copy, start);
+    }
+    this.#isFormKnown = true;
+    if (this.#partner !== undefined) this.#partner.sealer.omitsHigh = this.omitsHigh;
+    return true;
   }
 
   /** Whether we must start a rekey because the peer's numbers run out (RFC 7402 §6.8). */

@@ -3,6 +3,7 @@
  * what it trades off.
  */
 
+import type { EsnMode } from "../esp/security_association.ts";
 import { type Duration, milliseconds, seconds } from "../base/time.ts";
 
 // ---- fixed by specifications -------------------------------------------------------------------
@@ -52,6 +53,8 @@ export interface ControlSettings {
   readonly stagedLifetime: Duration;
   /** Whether our HOST_ID travels inside ENCRYPTED in I2: costs nothing, hides the key on the path. */
   readonly encryptHostId: boolean;
+  /** Whether the ICV of ESP covers the high sequence word; `auto` does as the peer does. */
+  readonly esn: EsnMode;
   /** Age at which prepared R1s are replaced (RFC 7401 §4.1.2: every few minutes). */
   readonly r1Lifetime: Duration;
   /** A used R1 is replaced no sooner: bounds signatures per second under many exchanges. */
@@ -86,6 +89,7 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   failedWait: seconds(5),
   stagedLifetime: milliseconds(4500),
   encryptHostId: true,
+  esn: "auto",
   r1Lifetime: seconds(300),
   r1MinimumUse: seconds(1),
   icmpToStrangers: false,

@@ -4,7 +4,7 @@ import { wipe } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
 import { type EspProvider, espSuite } from "../crypto/esp_suite.ts";
 import { drawEspKeys, type EspKeys } from "../crypto/keymat.ts";
-import { InboundSa, OutboundSa } from "../esp/security_association.ts";
+import { type EsnMode, InboundSa, OutboundSa } from "../esp/security_association.ts";
 import type { SaDatabase } from "../esp/sa_database.ts";
 import type { AddressPair } from "./association_context.ts";
 import type { ControlKeys, Security } from "./association_state.ts";
@@ -14,6 +14,7 @@ export interface SecurityContext {
   readonly random: Random;
   readonly espProvider: EspProvider;
   readonly saDatabase: SaDatabase;
+  readonly settings: { readonly esn: EsnMode };
 }
 
 /** Makes and installs the inbound SA, not yet active (RFC 7402 §6.4, §6.5). */
@@ -31,6 +32,7 @@ export function makeInboundSa(
     localHit,
     peerHit,
     opener: context.espProvider.opener(keys.espSuite, drawn.inbound),
+    esn: context.settings.esn,
   });
   wipeKeys(drawn.inbound, drawn.outbound);
   context.saDatabase.installInbound(inbound);
@@ -61,6 +63,7 @@ export function installSecurity(
     peerAddress: addresses.peer,
   });
   wipeKeys(drawn.inbound, drawn.outbound);
+  inbound.pairWith(outbound);
   context.saDatabase.installOutbound(outbound);
   return { keys, inbound, outbound };
 }

@@ -241,6 +241,7 @@ function makeEngine(
     settings: {
       puzzleDifficultyK: config.puzzleDifficulty,
       encryptHostId: config.encryptHostId,
+      esn: config.esn,
     },
     // RFC 7401 §4.1.4: never lower than before; the calendar outlives every restart.
     firstR1Generation: BigInt(Math.floor(Date.now() / 1000)),

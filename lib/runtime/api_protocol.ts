@@ -72,6 +72,8 @@ export interface AssociationReport {
   readonly inboundSpi: string | null;
   readonly outboundSpi: string | null;
   readonly espSuite: string | null;
+  /** "64-bit", or "32-bit in ICV" for a peer that leaves the high half out; null: not known yet. */
+  readonly sequenceNumbers: "64-bit" | "32-bit in ICV" | null;
   readonly dhGroup: number | null;
   readonly hipCipher: number | null;
   /** HI algorithm number of the peer's key. */
@@ -185,6 +187,7 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
     inboundSpi: spi(status.inboundSpi),
     outboundSpi: spi(status.outboundSpi),
     espSuite: status.espSuite ?? null,
+    sequenceNumbers: status.sequenceNumbers ?? null,
     dhGroup: status.dhGroup ?? null,
     hipCipher: status.hipCipher ?? null,
     peerAlgorithm: status.peerAlgorithm ?? null,

@@ -8,6 +8,7 @@
 
 import { ConfigError } from "../base/errors.ts";
 import type { LogLevel } from "../base/logger.ts";
+import type { EsnMode } from "../esp/security_association.ts";
 import { DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
 import { IDENTITY_KINDS, type IdentityKind } from "../identity/host_identity.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
@@ -42,6 +43,11 @@ export interface Config {
    * Suite 7 (no encryption) is never offered unless it stands here.
    */
   readonly espSuites: readonly number[];
+  /**
+   * Whether ICVs cover all 64 bits of the ESP sequence number, as RFC 7402 §3.3.6 wants: `on`;
+   * `off` for peers that leave the high half out; `auto` does as each peer does. Default `auto`.
+   */
+  readonly esn: EsnMode;
   /** HIT Suite IDs (§5.2.10) accepted of peers. Default 1, 2, 5, 3: all; SHA-1 last. */
   readonly hitSuites: readonly number[];
   /** #K of the puzzles we pose, 0 to 20. Default 0, as RFC 7401 §7 wants without load. */
@@ -86,6 +92,7 @@ export const DEFAULT_CONFIG: Config = {
   dhGroups: [7, 8, 9, 4, 11, 3],
   hipCiphers: [2, 4],
   espSuites: [13, 9, 8, 12],
+  esn: DEFAULT_CONTROL_SETTINGS.esn,
   hitSuites: [1, 2, 5, 3],
   puzzleDifficulty: DEFAULT_CONTROL_SETTINGS.puzzleDifficultyK,
   encryptHostId: true,
@@ -105,6 +112,7 @@ const SETTINGS: { readonly [key: string]: (text: string) => Partial<Config> } = 
   dh_groups: (text) => ({ dhGroups: numbers(text, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], 32) }),
   hip_ciphers: (text) => ({ hipCiphers: numbers(text, [1, 2, 4], 6) }),
   esp_suites: (text) => ({ espSuites: numbers(text, [7, 8, 9, 12, 13], 6) }),
+  esn: (text) => ({ esn: oneOf(["auto", "on", "off"] as const, text) }),
   hit_suites: (text) => ({ hitSuites: numbers(text, [1, 2, 3, 5], 16) }),
   puzzle_difficulty: (text) => ({ puzzleDifficulty: integer(text, 0, 20) }),
   encrypt_host_id: (text) => ({ encryptHostId: yesOrNo(text) }),

@@ -19,6 +19,7 @@ const ASSOCIATION: AssociationReport = {
   inboundSpi: "0x00000100",
   outboundSpi: "0x00000101",
   espSuite: "AES-GCM",
+  sequenceNumbers: "64-bit",
   dhGroup: 7,
   hipCipher: 2,
   peerAlgorithm: 7,

@@ -35,6 +35,7 @@ const ESTABLISHED: AssociationStatus = {
   inboundSpi: 0x1a2b3c,
   outboundSpi: 0xffffffff,
   espSuite: "AES-GCM",
+  sequenceNumbers: "64-bit",
   opportunisticAddress: undefined,
   dhGroup: 7,
   hipCipher: 2,

@@ -25,6 +25,7 @@ Deno.test("parseConfig() reads every kind of value", () => {
     [
       "dh_groups = 9, 3   # strong, then old",
       "esp_suites=8 7",
+      "esn = off",
       "puzzle_difficulty = 10",
       "encrypt_host_id = no",
       "listen = 127.0.0.53",
@@ -43,6 +44,7 @@ Deno.test("parseConfig() reads every kind of value", () => {
     ...DEFAULT_CONFIG,
     dhGroups: [9, 3],
     espSuites: [8, 7],
+    esn: "off",
     puzzleDifficulty: 10,
     encryptHostId: false,
     listen: "127.0.0.53",
