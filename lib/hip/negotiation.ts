@@ -8,7 +8,6 @@
  */
 
 import { bytesEqual } from "../base/bytes.ts";
-import type { DropReason } from "../base/drop_reason.ts";
 import { type Rhash, rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
 import { SMALLEST_SPI } from "../esp/security_association.ts";
 import { hitSuiteId, isHit } from "../identity/hit.ts";
@@ -26,7 +25,7 @@ import { PUZZLE, type Puzzle } from "../wire/hip/parameters/puzzle.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
 import { SOLUTION, type Solution } from "../wire/hip/parameters/solution.ts";
 import { TRANSPORT_FORMAT_LIST } from "../wire/hip/parameters/transport_format_list.ts";
-import { failed, isFailure } from "./job_failure.ts";
+import { failed } from "./job_failure.ts";
 import type { ExchangePolicy, JobFailure } from "./jobs.ts";
 
 /** Entries of a HIP_CIPHER that count; the rest is ignored (RFC 7401 §5.2.8). */
@@ -174,20 +173,6 @@ export function chooseFromR1(
     return failed("hip-no-common-esp-suite", `the Responder offers ESP suites ${offered}`);
   }
   return { rhash, puzzle, dhGroup: groupId, peerPublicValue: publicValue, hipCipher, espSuite };
-}
-
-/**
- * Whether a verified R1 leads anywhere, asked before work is spent on its puzzle.
- *
- * @returns Undefined when it does.
- */
-export function checkR1Offer(
-  r1: HipPacket,
-  policy: ExchangePolicy,
-  ownSuite: number,
-): DropReason | undefined {
-  const choice = chooseFromR1(r1, policy, ownSuite);
-  return isFailure(choice) ? choice.reason : undefined;
 }
 
 /** What the Responder takes from an I2. */

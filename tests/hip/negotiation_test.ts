@@ -3,7 +3,6 @@ import fc from "fast-check";
 import type { ExchangePolicy, JobFailure } from "../../lib/hip/jobs.ts";
 import {
   checkEspInfo,
-  checkR1Offer,
   chooseDhGroup,
   chooseEspSuite,
   chooseFromI2,
@@ -48,9 +47,7 @@ const OWN_SUITE = hitSuiteId(TO_R1.initiator.hit);
 
 function refusalOfR1(packet: HipPacket, policy: ExchangePolicy = WIDE_POLICY): string | undefined {
   const choice = chooseFromR1(packet, policy, OWN_SUITE);
-  const reason = "reason" in choice ? choice.reason : undefined;
-  assert.equal(checkR1Offer(packet, policy, OWN_SUITE), reason);
-  return reason;
+  return "reason" in choice ? choice.reason : undefined;
 }
 
 function refusalOfI2(packet: HipPacket, hitSuites = WIDE_POLICY.hitSuites): string | undefined {

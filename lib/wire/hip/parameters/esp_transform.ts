@@ -6,11 +6,8 @@
 import type { ParameterCodec } from "../parameter.ts";
 import { PARAMETER } from "../code_points.ts";
 
-/** A sender lists no more; a receiver must not stumble over more. */
-export const ESP_TRANSFORM_MAXIMUM = 6;
-
 export interface EspTransform {
-  /** All that were sent; see `usableEspSuiteIds`. */
+  /** All that were sent; a sender should list six at most, a receiver takes more too. */
   readonly suiteIds: readonly number[];
 }
 
@@ -30,8 +27,3 @@ export const ESP_TRANSFORM: ParameterCodec<EspTransform> = {
     for (const suiteId of transform.suiteIds) writer.uint16(suiteId);
   },
 };
-
-/** The first six: what a receiver considers. */
-export function usableEspSuiteIds(transform: EspTransform): readonly number[] {
-  return transform.suiteIds.slice(0, ESP_TRANSFORM_MAXIMUM);
-}

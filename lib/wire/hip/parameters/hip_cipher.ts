@@ -3,11 +3,8 @@
 import type { ParameterCodec } from "../parameter.ts";
 import { PARAMETER } from "../code_points.ts";
 
-/** A sender lists no more; a receiver uses the first so many and drops the rest. */
-export const HIP_CIPHER_MAXIMUM = 6;
-
 export interface HipCipher {
-  /** All that were sent; see `usableCipherIds`. */
+  /** All that were sent, those after the sixth included. */
   readonly cipherIds: readonly number[];
 }
 
@@ -25,8 +22,3 @@ export const HIP_CIPHER: ParameterCodec<HipCipher> = {
     for (const cipherId of list.cipherIds) writer.uint16(cipherId);
   },
 };
-
-/** The first six: what a receiver considers (RFC 7401 §5.2.8). */
-export function usableCipherIds(list: HipCipher): readonly number[] {
-  return list.cipherIds.slice(0, HIP_CIPHER_MAXIMUM);
-}
