@@ -83,7 +83,10 @@ Deno.test("The proof is claimed only where the router counted and nothing else c
 Deno.test("Reuse is claimed only where no HIP packet and no other SPI was needed", () => {
   assert.match(reuseLines(RESULT).join(" "), /No new exchange was needed/);
   for (const change of [{ secondFetchExchanges: 4 }, { isReused: false }]) {
-    assert.doesNotMatch(reuseLines({ ...RESULT, ...change }).join(" "), /No new exchange was needed/);
+    assert.doesNotMatch(
+      reuseLines({ ...RESULT, ...change }).join(" "),
+      /No new exchange was needed/,
+    );
   }
 });
 
