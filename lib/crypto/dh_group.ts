@@ -11,7 +11,7 @@
  */
 
 import type { Random } from "../base/random.ts";
-import { fromHex } from "../base/bytes.ts";
+import { fromHex, isAllZero } from "../base/bytes.ts";
 import {
   type EcCurve,
   P256,
@@ -119,7 +119,8 @@ export function generateDhKeyPair(groupId: number, random: Random): DhKeyPair {
 
 /**
  * Kij at the full width of the group, or undefined when the peer's value is not valid: then no
- * key may be derived and the exchange ends without a reply (RFC 7401 §5.3.2).
+ * key may be derived and the exchange ends without a reply (RFC 7401 §5.3.2). Throws a RangeError
+ * when the private key is all zeros.
  *
  * A MODP value must lie in 2 to p - 2. The primes are safe, so the only small subgroup is
  * {1, p - 1}, which that range leaves out: the subgroup check of RFC 2785 §3.1 asks no more. A
@@ -127,6 +128,8 @@ export function generateDhKeyPair(groupId: number, random: Random): DhKeyPair {
  */
 export function agree(pair: DhKeyPair, peerPublicValue: Uint8Array): Uint8Array | undefined {
   const group = groupOf(pair.groupId);
+  // The runtime does not survive this in native code.
+  if (isAllZero(pair.privateKey)) throw new RangeError("Cannot agree: the private key was wiped");
   if (group.kind === "ec") {
     const point = validPoint(group.curve, peerPublicValue);
     return point && sharedCoordinate(group.curve, pair.privateKey, point);

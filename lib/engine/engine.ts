@@ -26,6 +26,7 @@ import type {
   AssociationHandle,
   StateName,
 } from "../hip/association_context.ts";
+import { wipeSecrets } from "../hip/association_state.ts";
 import { AssociationTable } from "../hip/association_table.ts";
 import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
 import { IcmpAnswers } from "../hip/icmp_answers.ts";
@@ -299,10 +300,12 @@ export class Engine {
     const { localHit, peerHit, i2, receivedAt, addresses, inboundSpi } = pending;
     const association = this.#ensureAssociation(localHit, peerHit);
     if (association === undefined) {
+      wipeSecrets(result);
       this.#drop(now, "hip-busy", "too many associations");
       this.#notifier.report(now, pending, addresses, I2_ERRORS["hip-busy"]);
     } else if (!association.yieldsToI2) {
       // The state has changed while the I2 was verified: the tie-break once more (§6.9 step 5).
+      wipeSecrets(result);
       this.#drop(now, "hip-tie-break", "");
     } else {
       association.acceptI2(now, i2, receivedAt, addresses, result, inboundSpi);
@@ -426,11 +429,6 @@ export class Engine {
       drops: this.#drops.toJSON(),
       knownPeers: this.peers.size,
     };
-  }
-
-  /** Counts a packet that the runtime had to drop. */
-  countDrop(reason: DropReason): void {
-    this.#drops.count(reason);
   }
 
   // ---- effects ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
  * `#transition` is the only assignment to the state.
  */
 
-import { bytesEqual, compareBytes, constantTimeEqual, isAllZero, wipe } from "../base/bytes.ts";
+import { bytesEqual, compareBytes, constantTimeEqual, isAllZero } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
@@ -30,6 +30,7 @@ import {
   keysOf,
   type Security,
   securityOf,
+  wipeSecrets,
 } from "./association_state.ts";
 import { backOff } from "./back_off.ts";
 import { MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
@@ -437,6 +438,8 @@ export class Association implements AssociationHandle {
       return;
     }
     this.#initiation?.handleJobDone(now, id, job, result);
+    // Keys for an I2 that is not wanted any more.
+    if (result.kind === "build-i2" && this.keys?.keymat !== result.keymat) wipeSecrets(result);
   }
 
   #handleRefused(now: Instant, { received }: RefusedPacket, result: JobResult): void {
@@ -582,10 +585,7 @@ export class Association implements AssociationHandle {
   }
 
   #wipeKeys(): void {
-    const keys = keysOf(this.#state);
-    if (keys === undefined) return;
-    const { encryptionIn, encryptionOut, integrityIn, integrityOut } = keys.hipKeys;
-    wipe(keys.keymat.prk, encryptionIn, encryptionOut, integrityIn, integrityOut);
+    if (this.keys !== undefined) wipeSecrets(this.keys);
   }
 
   #transition(now: Instant, next: AssociationState, why: string): void {

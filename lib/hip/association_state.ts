@@ -24,6 +24,7 @@
  * Leaving a state drops its data; keys are wiped when no later state takes them over.
  */
 
+import { wipe } from "../base/bytes.ts";
 import type { Instant } from "../base/time.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
@@ -125,6 +126,12 @@ export function securityOf(state: AssociationState): Security | undefined {
 /** What a CLOSE_ACK must return, when a CLOSE of ours was sent. */
 export function echoOf(state: AssociationState): Uint8Array | undefined {
   return state.kind === "CLOSING" || state.kind === "CLOSED" ? state.echo : undefined;
+}
+
+/** Overwrites what an exchange has agreed on. */
+export function wipeSecrets({ keymat, hipKeys }: ExchangeSecrets): void {
+  const { encryptionIn, encryptionOut, integrityIn, integrityOut } = hipKeys;
+  wipe(keymat.prk, encryptionIn, encryptionOut, integrityIn, integrityOut);
 }
 
 /** The keys that a state holds, if any. */

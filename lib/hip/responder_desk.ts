@@ -7,7 +7,7 @@
  * hashes until its puzzle has been found right.
  */
 
-import { bytesEqual, concatBytes, isAllZero, toHex } from "../base/bytes.ts";
+import { bytesEqual, concatBytes, isAllZero, toHex, wipe } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
 import { earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
@@ -82,6 +82,8 @@ export interface PendingI2 {
   readonly entry: R1Entry;
   /** #I and #J, under which a failure is remembered. */
   readonly solutionKey: string;
+  /** A copy of its own: the entry may be retired and wiped while the job waits for its turn. */
+  readonly dhPrivateKey: Uint8Array;
 }
 
 export class ResponderDesk {
@@ -234,6 +236,7 @@ export class ResponderDesk {
       inboundSpi,
       entry,
       solutionKey,
+      dhPrivateKey: entry.dhPrivateKey.slice(),
     };
     this.#pending.set(key, pending);
     this.#context.submitI2Job(pending, {
@@ -242,7 +245,7 @@ export class ResponderDesk {
       identity: local.identity,
       i2: packet.bytes,
       r1Template: entry.template,
-      dhPrivateKey: entry.dhPrivateKey,
+      dhPrivateKey: pending.dhPrivateKey,
       policy: this.#options.policy,
       inboundSpi: pending.inboundSpi,
       expectedIdentity: this.#context.expectedIdentity(now, peerHit),
@@ -258,6 +261,7 @@ export class ResponderDesk {
 
   handleI2Done(now: Instant, pending: PendingI2, result: JobResult): void {
     this.#pending.delete(pairKey(pending.localHit, pending.peerHit));
+    wipe(pending.dhPrivateKey);
     if (result.kind === "accept-i2") {
       pending.entry.usedSolutions.add(pending.solutionKey);
       this.#replaceUsed(now, pending);

@@ -191,3 +191,11 @@ Deno.test("DHG-004 reserved and deprecated groups 0, 1, 2, 5, 6 do not exist", (
     throws(() => generateDhKeyPair(groupId, random()), RangeError);
   }
 });
+
+Deno.test("agree() refuses a private key that was wiped, instead of asking native code", () => {
+  for (const groupId of DH_GROUPS) {
+    const { publicValue, privateKey } = generateDhKeyPair(groupId, random());
+    const wiped = { groupId, publicValue, privateKey: new Uint8Array(privateKey.length) };
+    throws(() => agree(wiped, publicValue), RangeError);
+  }
+});
