@@ -1,0 +1,168 @@
+/**
+ * An engine among random events, with eyes on it: what it holds of keys and SAs, and what must be
+ * true of it after every step.
+ */
+
+import assert from "node:assert/strict";
+import { bytesEqual, isAllZero, toHex } from "../../lib/base/bytes.ts";
+import { SILENT } from "../../lib/base/logger.ts";
+import { type Instant, seconds } from "../../lib/base/time.ts";
+import type { EspProvider } from "../../lib/crypto/esp_suite.ts";
+import type { PrivateHostIdentity } from "../../lib/crypto/host_key.ts";
+import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
+import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
+import type { JobRequest, OutgoingPacket } from "../../lib/engine/effects.ts";
+import { Engine } from "../../lib/engine/engine.ts";
+import type { ExchangePolicy, JobResult } from "../../lib/hip/jobs.ts";
+import { runJob } from "../../lib/hip/run_job.ts";
+import { isHit } from "../../lib/identity/hit.ts";
+
+export const FUZZ_POLICY: ExchangePolicy = {
+  dhGroups: [7],
+  hipCiphers: [2],
+  espSuites: [8],
+  hitSuites: [1, 2, 5],
+};
+
+export const MAX_ASSOCIATIONS = 3;
+
+/** What may be under way at one time: a bound on memory, whatever comes in. */
+const MAX_JOBS = 64;
+
+/** States in which an association has SAs, and those in which it has keys. */
+const WITH_SAS = ["I2-SENT", "R2-SENT", "ESTABLISHED"];
+const WITH_KEYS = [...WITH_SAS, "CLOSING", "CLOSED"];
+const WITH_DATA = ["R2-SENT", "ESTABLISHED"];
+
+/** Of each kind an association may hold this many while one replaces the other. */
+const GENERATIONS = 2;
+
+/** R1s are the same in every run, since engines draw them first: each is signed once. */
+const preparedR1s = new Map<string, JobResult>();
+
+export class FuzzHost {
+  readonly engine: Engine;
+  readonly sent: OutgoingPacket[] = [];
+  readonly jobs: JobRequest[] = [];
+  #cipherCount = 0;
+  readonly #secrets: Uint8Array[][] = [];
+  #drops: Readonly<Record<string, number | undefined>> = {};
+
+  constructor(
+    readonly name: string,
+    readonly identity: PrivateHostIdentity,
+    seed: number,
+  ) {
+    this.engine = new Engine({
+      identities: [{ identity, name, isAnonymous: false }],
+      policy: FUZZ_POLICY,
+      espProvider: this.#counting(PORTABLE_PROVIDER),
+      random: new SeededRandom(new Uint8Array(32).fill(seed)),
+      logger: SILENT,
+      firstR1Generation: 1n,
+      settings: {
+        maxAssociations: MAX_ASSOCIATIONS,
+        maxPendingI2: 4,
+        unusedAssociationLifetime: seconds(60),
+      },
+    });
+    this.engine.start();
+    this.poll();
+    for (const job of this.jobs.splice(0)) this.finish(0 as Instant, job, this.#prepared(job));
+  }
+
+  get hit(): Uint8Array {
+    return this.identity.hit;
+  }
+
+  /** Hands a result to the engine and remembers the secrets in it. */
+  finish(now: Instant, request: JobRequest, result = runJob(request.job)): void {
+    if (result.kind === "build-i2" || result.kind === "accept-i2") {
+      this.#secrets.push([result.keymat.prk, ...Object.values(result.hipKeys) as Uint8Array[]]);
+    }
+    this.engine.handleJobDone(now, request.id, result);
+    this.poll();
+  }
+
+  /** Takes all that the engine offers. */
+  poll(): void {
+    const { engine } = this;
+    for (let job = engine.pollJob(); job; job = engine.pollJob()) this.jobs.push(job);
+    for (let sent = engine.pollTransmit(); sent; sent = engine.pollTransmit()) this.sent.push(sent);
+    while (engine.pollDeliver() !== undefined);
+    while (engine.pollEvent() !== undefined);
+  }
+
+  /** The state of the association between two HITs. */
+  stateWith(localHit: Uint8Array, peerHit: Uint8Array): string | undefined {
+    return this.engine.status().associations.find((association) =>
+      bytesEqual(association.localHit, localHit) && bytesEqual(association.peerHit, peerHit)
+    )?.state;
+  }
+
+  /** An inner packet that the engine delivers or seals belongs to an association that carries data. */
+  assertCarriesData(localHit: Uint8Array, peerHit: Uint8Array): void {
+    const state = this.stateWith(localHit, peerHit);
+    assert.ok(
+      state !== undefined && WITH_DATA.includes(state),
+      `${this.name} passed data in ${state ?? "no association"}`,
+    );
+  }
+
+  /** What is true after every step. */
+  assertSound(): void {
+    const { associations, drops } = this.engine.status();
+    assert.ok(associations.length <= MAX_ASSOCIATIONS, `${associations.length} associations`);
+    assert.ok(this.jobs.length <= MAX_JOBS, `${this.jobs.length} jobs under way`);
+    for (const [reason, count] of Object.entries(this.#drops)) {
+      const now = drops[reason as keyof typeof drops] ?? 0;
+      assert.ok(now >= count!, `the drop counter ${reason} fell from ${count} to ${now}`);
+    }
+    this.#drops = drops;
+    for (const { source, destination } of this.sent) {
+      assert.ok(!isHit(source) && !isHit(destination), "a HIT as outer address");
+    }
+    const count = (states: readonly string[]) =>
+      associations.filter(({ state }) => states.includes(state)).length;
+    const ciphers = 2 * GENERATIONS * count(WITH_SAS);
+    assert.ok(
+      this.#cipherCount <= ciphers,
+      `${this.name} has ${this.#cipherCount} ciphers keyed, ` +
+        `with ${associations.map(({ state }) => state).join(" ") || "no association"}`,
+    );
+    const live = this.#secrets.filter((keys) => keys.some((key) => !isAllZero(key)));
+    assert.ok(
+      live.length <= GENERATIONS * count(WITH_KEYS),
+      `${this.name} holds ${live.length} sets of keys, ` +
+        `with ${associations.map(({ state }) => state).join(" ") || "no association"}`,
+    );
+  }
+
+  #prepared(request: JobRequest): JobResult {
+    const key = request.job.kind === "build-r1"
+      ? toHex(request.job.seed) + toHex(request.job.identity.hit)
+      : "";
+    const known = preparedR1s.get(key) ?? runJob(request.job);
+    preparedR1s.set(key, known);
+    return structuredClone(known);
+  }
+
+  /** Counts sealers and openers whose keys have not been wiped. */
+  #counting(provider: EspProvider): EspProvider {
+    const counted = <T extends { wipe(): void }>(cipher: T): T => {
+      const wipe = cipher.wipe.bind(cipher);
+      this.#cipherCount++;
+      cipher.wipe = () => {
+        this.#cipherCount--;
+        wipe();
+      };
+      return cipher;
+    };
+    return {
+      name: provider.name,
+      supports: (suiteId) => provider.supports(suiteId),
+      sealer: (suiteId, keys, random) => counted(provider.sealer(suiteId, keys, random)),
+      opener: (suiteId, keys) => counted(provider.opener(suiteId, keys)),
+    };
+  }
+}
