@@ -62,6 +62,9 @@ export class FuzzHost {
       firstR1Generation: 1n,
       settings: {
         maxAssociations: MAX_ASSOCIATIONS,
+        // Both ways to treat strangers and sequence numbers meet.
+        icmpToStrangers: seed % 2 === 0,
+        esn: seed % 2 === 0 ? "auto" : "off",
         maxPendingI2: 4,
         unusedAssociationLifetime: seconds(60),
       },
