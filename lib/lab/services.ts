@@ -146,7 +146,7 @@ export async function startWeb(
   page: string,
 ): Promise<void> {
   host.spawn([...self, "lab-web", "--page", page]);
-  await waitFor("the web server", () => accepts(host, "::1", 80));
+  await waitFor("the web server", () => accepts(host, "127.0.0.1", 80));
 }
 
 /** Whether a TCP connection within the host succeeds. */

@@ -23,6 +23,7 @@ import { ApiServer } from "./api_server.ts";
 import { systemProblem } from "./atomic_file.ts";
 import { type Config, identityName } from "./config.ts";
 import { removeProcessId, writeProcessId } from "./daemon.ts";
+import { enableIpv6 } from "./device_ipv6.ts";
 import { EchoClient } from "./echo.ts";
 import { EchoTun } from "./echo_tun.ts";
 import { HostConfigurator } from "./host_configurator.ts";
@@ -284,6 +285,7 @@ function openPath(
 ): PacketPath {
   const device = platform.openTun(config.interfaceName);
   undo.push("Closing the TUN device", () => device.close());
+  enableIpv6(device.name);
   const openSocket = (protocol: number, family: IpFamily) => {
     const socket = platform.openIpSocket(protocol, family);
     undo.push("Closing a raw socket", () => socket.close());
