@@ -62,7 +62,9 @@ export const DROP_REASONS = {
   "hip-keymat-index": "KEYMAT index differs from ours",
   "hip-echo-mismatch": "echo response differs from what was asked",
   "hip-replayed": "update identifier or packet seen before",
+  "hip-outside-window": "update identifier beyond what may be outstanding",
   "hip-too-long": "the answer would exceed the longest HIP packet",
+  "hip-rekey-failed": "a rekey came to nothing; the old SAs stay",
   "hip-busy": "too many half-open associations or jobs",
   "hip-job-failed": "a computation failed or its worker was lost",
   // datagrams

@@ -6,8 +6,10 @@
 import type { DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Duration, Instant } from "../base/time.ts";
+import type { AddressPair } from "../hip/association_context.ts";
 import type { Job } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
+import { HIP_PROTOCOL, setChecksum } from "../wire/hip/packet.ts";
 
 /** A packet for the outside, without its IP header. */
 export interface OutgoingPacket {
@@ -32,6 +34,14 @@ export function outgoingPacket(buffer: PacketBuffer): OutgoingPacket {
     trafficClass: path.trafficClass,
     hopLimit: path.hopLimit,
   };
+}
+
+/** A HIP packet for a pair of addresses, its checksum filled in; `packet` itself is not changed. */
+export function outgoingHipPacket(addresses: AddressPair, packet: Uint8Array): OutgoingPacket {
+  const { local: source, peer: destination } = addresses;
+  const bytes = packet.slice();
+  setChecksum(bytes, source, destination);
+  return { protocol: HIP_PROTOCOL, source, destination, bytes, trafficClass: 0, hopLimit: 64 };
 }
 
 /** A job to run; the answer comes back through `handleJobDone` under the same number. */

@@ -17,7 +17,7 @@ import { isHit, shortHit } from "../identity/hit.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { decapsulate } from "../esp/decapsulate.ts";
 import { encapsulate } from "../esp/encapsulate.ts";
-import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
+import { type InboundSa, NO_REKEY_LIMITS, type OutboundSa } from "../esp/security_association.ts";
 import { SaDatabase } from "../esp/sa_database.ts";
 import { Association } from "../hip/association.ts";
 import type {
@@ -26,9 +26,9 @@ import type {
   AssociationHandle,
   StateName,
 } from "../hip/association_context.ts";
-import { wipeSecrets } from "../hip/association_state.ts";
 import { AssociationTable } from "../hip/association_table.ts";
 import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
+import { wipeSecrets } from "../hip/control_keys.ts";
 import { IcmpAnswers } from "../hip/icmp_answers.ts";
 import type { AcceptI2Result, JobResult } from "../hip/jobs.ts";
 import { CONTROL_ERRORS, controlHits, I2_ERRORS, Notifier } from "../hip/notify.ts";
@@ -37,23 +37,24 @@ import { TimerTable } from "../hip/timers.ts";
 import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { notifyTypeName, PACKET } from "../wire/hip/code_points.ts";
-import { HIP_PROTOCOL, type HipPacket, parseHipPacket, setChecksum } from "../wire/hip/packet.ts";
+import { HIP_PROTOCOL, type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
-import { buildIcmpv6Unreachable, mayAnswerWithIcmpv6Error } from "../wire/icmpv6.ts";
 import {
   type AssociationStatus,
   type EngineEvent,
   type EngineStatus,
   type JobRequest,
+  outgoingHipPacket,
   type OutgoingPacket,
   outgoingPacket,
 } from "./effects.ts";
-import type { EngineOptions } from "./engine_options.ts";
+import { type EngineOptions, identityWithHit } from "./engine_options.ts";
 import { EventLog } from "./event_log.ts";
 import { admitHipPacket, admitParsed, notificationData } from "./hip_admission.ts";
 import { JobTable } from "./job_table.ts";
 import { Staging } from "./staging.ts";
-import { associationStatus } from "./status.ts";
+import { associationStatus, identityStatus } from "./status.ts";
+import { unreachableAnswer } from "./unreachable.ts";
 
 export type { EngineOptions };
 
@@ -61,8 +62,6 @@ const ESP_PROTOCOL = 50;
 const IPV6_HEADER = 40;
 const INNER_SOURCE = 8;
 const INNER_DESTINATION = 24;
-/** ICMPv6 Destination Unreachable, address unreachable (RFC 4443 §3.1). */
-const ADDRESS_UNREACHABLE = 3;
 /** Largest inner packet that can be staged and sealed later. */
 const STAGED_CAPACITY = 65_535;
 
@@ -78,8 +77,8 @@ export class Engine {
   readonly #desk: ResponderDesk;
   readonly #staging: Staging;
   readonly #context: AssociationContext;
-  /** Associations in R2-SENT by inbound SPI: their first packet establishes them. */
-  readonly #awaitingData = new Map<number, Association>();
+  /** Who is to hear of the first packet on an inbound SA, by SPI: few, and not for long. */
+  readonly #awaitingData = new Map<number, AssociationHandle>();
   readonly #jobs = new JobTable();
   readonly #icmp: IcmpAnswers;
   readonly #notifier: Notifier;
@@ -96,7 +95,7 @@ export class Engine {
     this.#associations = new AssociationTable(this.#settings.maxAssociations);
     this.#notifier = new Notifier({
       random: options.random,
-      identityOf: (localHit) => this.#identityEntry(localHit).identity,
+      identityOf: (localHit) => identityWithHit(options.identities, localHit).identity,
       submit: (addresses, job) => this.#jobs.submit({ kind: "notify", addresses, job }),
     });
     this.#icmp = new IcmpAnswers(options.random, this.#settings.icmpToStrangers);
@@ -155,6 +154,7 @@ export class Engine {
     );
     if (sa !== undefined && sa.isActive) {
       const reason = encapsulate(sa, buffer);
+      if (sa.isRekeyDue) this.#startRekey(now, sa);
       if (reason === undefined) return "transmit";
       this.#drops.count(reason);
       return "consumed";
@@ -199,8 +199,20 @@ export class Engine {
       this.#drops.count(reason);
       if (reason !== "esp-dummy") return "consumed";
     }
-    if (this.#awaitingData.size > 0) this.#awaitingData.get(spi)?.handleData(now);
+    if (sa.isRekeyDue) this.#startRekey(now, sa);
+    if (this.#awaitingData.size > 0) {
+      const awaiting = this.#awaitingData.get(spi);
+      this.#awaitingData.delete(spi);
+      awaiting?.handleData(now, spi);
+    }
     return reason === undefined ? "deliver" : "consumed";
+  }
+
+  /** Asked once: while the rekey runs, the SA does not ask again. */
+  #startRekey(now: Instant, sa: InboundSa | OutboundSa): void {
+    sa.rekeyLimits = NO_REKEY_LIMITS;
+    const association = this.#associations.find(sa.localHit, sa.peerHit);
+    association?.rekey(now, this.#settings.rekeyWithDh);
   }
 
   /** No SA yet: the packet waits, the exchange starts (RFC 7401 §6.1). */
@@ -309,7 +321,6 @@ export class Engine {
       this.#drop(now, "hip-tie-break", "");
     } else {
       association.acceptI2(now, i2, receivedAt, addresses, result, inboundSpi);
-      this.#awaitingData.set(inboundSpi, association);
     }
   }
 
@@ -395,17 +406,24 @@ export class Engine {
     return found.length > 0;
   }
 
+  /**
+   * Replaces the SAs with a peer, from a new Diffie-Hellman key if asked for (RFC 7402 §6.8).
+   *
+   * @returns Whether that was begun: an association must be ESTABLISHED and no rekey under way.
+   */
+  rekey(now: Instant, peerHit: Uint8Array, options: { readonly withDh: boolean }): boolean {
+    const begun = this.#associations.withPeer(peerHit)
+      .filter((association) => association.rekey(now, options.withDh));
+    return begun.length > 0;
+  }
+
   closeAll(now: Instant): void {
     for (const association of [...this.#associations]) association.close(now, "going down");
   }
 
   /** Associations that carry data or wait for a CLOSE_ACK. */
   get openAssociations(): number {
-    let open = 0;
-    for (const { state } of this.#associations) {
-      if (state === "ESTABLISHED" || state === "R2-SENT" || state === "CLOSING") open++;
-    }
-    return open;
+    return this.#associations.openCount;
   }
 
   /** The association with a peer, whichever local HIT it has. */
@@ -416,12 +434,7 @@ export class Engine {
   /** Everything that `hip status` shows. */
   status(): EngineStatus {
     return {
-      identities: this.#options.identities.map(({ identity, name }, index) => ({
-        hit: identity.hit,
-        name,
-        algorithm: identity.algorithm,
-        isDefault: index === 0,
-      })),
+      identities: identityStatus(this.#options.identities),
       locators: this.#locators,
       associations: [...this.#associations].map((association) =>
         associationStatus(association, this.peers.nameOf(association.peerHit))
@@ -468,17 +481,9 @@ export class Engine {
   }
 
   #transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void {
-    const bytes = packet.slice();
-    setChecksum(bytes, addresses.local, addresses.peer);
-    this.#transmits.push({
-      protocol: HIP_PROTOCOL,
-      source: addresses.local,
-      destination: addresses.peer,
-      bytes,
-      trafficClass: 0,
-      hopLimit: 64,
-    });
-    this.#events.addPacket(now, "out", parseHipPacket(bytes), addresses);
+    const outgoing = outgoingHipPacket(addresses, packet);
+    this.#transmits.push(outgoing);
+    this.#events.addPacket(now, "out", parseHipPacket(outgoing.bytes), addresses);
   }
 
   /** What waited for an association goes out through its SA. */
@@ -497,12 +502,9 @@ export class Engine {
     }
   }
 
-  /** Answers for the peer that cannot be reached: no router in between could (RFC 4443 §3.1). */
   #answerUnreachable(packet: Uint8Array): void {
-    const peerHit = packet.slice(INNER_DESTINATION, INNER_DESTINATION + 16);
-    if (!mayAnswerWithIcmpv6Error(packet)) return;
-    const answer = buildIcmpv6Unreachable(packet, peerHit, ADDRESS_UNREACHABLE);
-    this.#deliveries.push(answer);
+    const answer = unreachableAnswer(packet);
+    if (answer !== undefined) this.#deliveries.push(answer);
   }
 
   #drop(now: Instant, reason: DropReason, detail: string): void {
@@ -510,24 +512,16 @@ export class Engine {
     this.#events.add({ kind: "drop", at: now, reason, detail });
   }
 
-  #identityEntry(localHit: Uint8Array) {
-    const found = this.#options.identities.find(({ identity }) =>
-      bytesEqual(identity.hit, localHit)
-    );
-    if (found === undefined) throw new Error(`No identity has the HIT ${shortHit(localHit)}`);
-    return found;
-  }
-
   #makeContext(): AssociationContext {
-    const { policy, random, espProvider } = this.#options;
+    const { identities, policy, random, espProvider } = this.#options;
     return {
       settings: this.#settings,
       policy,
       random,
       espProvider,
       saDatabase: this.#saDatabase,
-      identityOf: (localHit) => this.#identityEntry(localHit).identity,
-      isAnonymous: (localHit) => this.#identityEntry(localHit).isAnonymous,
+      identityOf: (localHit) => identityWithHit(identities, localHit).identity,
+      isAnonymous: (localHit) => identityWithHit(identities, localHit).isAnonymous,
       expectedIdentity: (now, hit): PublicHostIdentity | undefined =>
         isAllZero(hit) ? undefined : this.peers.lookup(now, hit)?.identity,
       pathsOf: (now, hit) => {
@@ -561,7 +555,14 @@ export class Engine {
       },
       adopted: (association, oldPeerHit) => this.#associations.move(association, oldPeerHit),
       removeSas: (inbound, outbound) => this.#removeSas(inbound, outbound),
+      awaitData: ({ spi }, association) => this.#awaitingData.set(spi, association),
       allocateSpi: () => this.#saDatabase.allocateSpi(random),
+      releaseSpi: (spi) => this.#saDatabase.releaseSpi(spi),
+      rekeyed: (_now, { peerHit }, isNewKeymat) => {
+        const who = this.peers.nameOf(peerHit) || shortHit(peerHit);
+        const from = isNewKeymat ? "a new Diffie-Hellman key" : "the same KEYMAT";
+        this.#options.logger.log("info", `${who}: new ESP keys from ${from}`);
+      },
     };
   }
 
@@ -577,14 +578,10 @@ export class Engine {
     const who = this.peers.nameOf(peerHit) || shortHit(peerHit);
     this.#options.logger.log("info", `${who}: ${from} -> ${to} (${why})`);
     if (to === "UNASSOCIATED") this.#associations.remove(association);
-    if (from === "R2-SENT") {
-      for (const [spi, awaiting] of this.#awaitingData) {
-        if (awaiting === association) this.#awaitingData.delete(spi);
-      }
-    }
   }
 
   #removeSas(inbound: InboundSa, outbound: OutboundSa | undefined): void {
+    this.#awaitingData.delete(inbound.spi);
     this.#saDatabase.removeInbound(inbound.spi);
     if (outbound !== undefined) {
       this.#saDatabase.removeOutbound(outbound.localHit, outbound.peerHit);

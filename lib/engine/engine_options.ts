@@ -1,11 +1,13 @@
 /** What an engine is made of. */
 
+import { bytesEqual } from "../base/bytes.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import type { ControlSettings } from "../hip/constants.ts";
 import type { ExchangePolicy } from "../hip/jobs.ts";
+import { shortHit } from "../identity/hit.ts";
 
 export interface EngineOptions {
   /** Ours; the first is used where nothing else decides. At least one. */
@@ -22,4 +24,14 @@ export interface EngineOptions {
   readonly settings?: Partial<ControlSettings>;
   /** Greater than any that earlier runs used (RFC 7401 §4.1.4): seconds of the calendar will do. */
   readonly firstR1Generation: bigint;
+}
+
+/** @throws {Error} When none of ours has this HIT. */
+export function identityWithHit(
+  identities: EngineOptions["identities"],
+  hit: Uint8Array,
+): EngineOptions["identities"][number] {
+  const found = identities.find(({ identity }) => bytesEqual(identity.hit, hit));
+  if (found === undefined) throw new Error(`No identity has the HIT ${shortHit(hit)}`);
+  return found;
 }

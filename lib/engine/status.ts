@@ -1,13 +1,23 @@
-/** An association as `hip status` shows it. */
+/** Identities and associations as `hip status` shows them. */
 
 import { espSuite } from "../crypto/esp_suite.ts";
 import type { InboundSa } from "../esp/security_association.ts";
 import type { Association } from "../hip/association.ts";
-import type { AssociationStatus } from "./effects.ts";
+import type { AssociationStatus, EngineStatus } from "./effects.ts";
+import type { EngineOptions } from "./engine_options.ts";
+
+/** @param identities The default one first. */
+export function identityStatus(
+  identities: EngineOptions["identities"],
+): EngineStatus["identities"] {
+  return identities.map(({ identity: { hit, algorithm }, name }, index) => {
+    return { hit, name, algorithm, isDefault: index === 0 };
+  });
+}
 
 /** @param name The name its peer was learned under, or "". */
 export function associationStatus(association: Association, name: string): AssociationStatus {
-  const { security, keys } = association;
+  const { security, keys, traffic } = association;
   const outbound = security?.outbound;
   const inbound = security?.inbound;
   return {
@@ -26,10 +36,10 @@ export function associationStatus(association: Association, name: string): Assoc
     dhGroup: keys?.dhGroup,
     hipCipher: keys?.hipCipher,
     peerAlgorithm: keys?.peerIdentity.algorithm,
-    packetsIn: Number(inbound?.packets ?? 0n),
-    packetsOut: Number(outbound?.packets ?? 0n),
-    octetsIn: Number(inbound?.octets ?? 0n),
-    octetsOut: Number(outbound?.octets ?? 0n),
+    packetsIn: Number(traffic.packetsIn),
+    packetsOut: Number(traffic.packetsOut),
+    octetsIn: Number(traffic.octetsIn),
+    octetsOut: Number(traffic.octetsOut),
     baseExchangeTime: association.baseExchangeTime,
     puzzleTime: association.puzzleTime,
     establishedAt: association.establishedAt,

@@ -17,11 +17,25 @@ import { DEFAULT_REPLAY_WINDOW, ReplayWindow, replayWindowWords } from "./replay
 /** Lowest SPI that may be allocated; 0 to 255 are reserved (RFC 4303 §2.1). */
 export const SMALLEST_SPI = 256;
 
+/** Counts from which on a rekey is due. Plain numbers: a comparison per packet costs nothing. */
+export interface RekeyLimits {
+  /** Of `octets`. */
+  readonly octets: number;
+  /** Of the 64-bit sequence number; exact to 2^11 near its end. */
+  readonly sequence: number;
+}
+
 /**
- * Rekey once the high sequence word gets here: 2^40 numbers are then left, an hour at any packet
- * rate we know of, which is many times what a rekey with all its retransmissions takes.
+ * 2^40 numbers are then left, an hour at any packet rate we know of, which is many times what a
+ * rekey with all its retransmissions takes.
  */
-const REKEY_AT_HIGH = 0xffffff00;
+export const REKEY_AT_SEQUENCE = 2 ** 64 - 2 ** 40;
+
+/** What an SA starts with: only its numbers bind it. */
+export const DEFAULT_REKEY_LIMITS: RekeyLimits = { octets: Infinity, sequence: REKEY_AT_SEQUENCE };
+
+/** For an SA that has been told to be due, or that is going. */
+export const NO_REKEY_LIMITS: RekeyLimits = { octets: Infinity, sequence: Infinity };
 
 /** The same where numbers have 32 bits: 2^28 of them are left, minutes at any rate we know of. */
 const REKEY_AT_LOW = 0xf0000000;
@@ -93,6 +107,8 @@ abstract class SecurityAssociation {
   readonly peerHit: Uint8Array;
   /** The block. */
   readonly words: Uint32Array;
+  /** What `isRekeyDue` compares with; belongs to the thread that asks it. */
+  rekeyLimits: RekeyLimits = DEFAULT_REKEY_LIMITS;
   #isWiped = false;
 
   constructor(options: SaOptions, extraWords: number) {
@@ -138,6 +154,14 @@ abstract class SecurityAssociation {
   countPacket(octets: number): void {
     addToCounter(this.words, PACKETS_HIGH, 1);
     addToCounter(this.words, OCTETS_HIGH, octets);
+  }
+
+  /** Whether a limit is reached by the sequence number `high`, `low` or by what was carried. */
+  protected isBeyondLimits(high: number, low: number, has32Bits: boolean | undefined): boolean {
+    const { octets, sequence } = this.rekeyLimits;
+    const isNumberDue = has32Bits && low >= REKEY_AT_LOW && sequence !== Infinity;
+    return isNumberDue || high * 2 ** 32 + low >= sequence ||
+      this.words[OCTETS_HIGH]! * 2 ** 32 + this.words[OCTETS_LOW]! >= octets;
   }
 
   /** Whether the keys are gone. */
@@ -210,11 +234,9 @@ export class OutboundSa extends SecurityAssociation {
     return true;
   }
 
-  /** Whether a rekey must start so that the number space cannot run out during it. */
+  /** Whether a rekey must start, so that the number space cannot run out during it. */
   get isRekeyDue(): boolean {
-    return this.sealer.omitsHigh
-      ? this.sequenceLow >= REKEY_AT_LOW
-      : this.sequenceHigh >= REKEY_AT_HIGH;
+    return this.isBeyondLimits(this.sequenceHigh, this.sequenceLow, this.sealer.omitsHigh);
   }
 
   /** The outer traffic class for an inner one: ECN always copied, DSCP copied unless pinned. */
@@ -293,7 +315,8 @@ export class InboundSa extends SecurityAssociation {
 
   /** Whether we must start a rekey because the peer's numbers run out (RFC 7402 §6.8). */
   get isRekeyDue(): boolean {
-    return this.window.highestHigh >= REKEY_AT_HIGH;
+    const { highestHigh, highestLow } = this.window;
+    return this.isBeyondLimits(highestHigh, highestLow, this.omitsHigh);
   }
 
   protected override wipeKeys(): void {

@@ -7,11 +7,11 @@
  * `#transition` is the only assignment to the state.
  */
 
-import { bytesEqual, compareBytes, constantTimeEqual, isAllZero } from "../base/bytes.ts";
+import { bytesEqual, compareBytes, isAllZero } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
-import { after, type Duration, elapsed, type Instant, milliseconds } from "../base/time.ts";
+import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
 import { NOTIFY, PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
@@ -25,24 +25,33 @@ import type {
 import {
   ALLOWED_TRANSITIONS,
   type AssociationState,
-  type ControlKeys,
-  echoOf,
+  closedState,
+  closingLifetime,
+  closingState,
   keysOf,
-  type Security,
   securityOf,
-  wipeSecrets,
+  timeoutOf,
 } from "./association_state.ts";
 import { backOff } from "./back_off.ts";
-import { MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
+import { admitControl } from "./control_admission.ts";
 import {
   ControlChannel,
   type RefusedPacket,
   type SignedPacket,
   type VerifiedPacket,
 } from "./control_channel.ts";
+import { type ControlKeys, pathOf, type Security, wipeSecrets } from "./control_keys.ts";
 import { Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
-import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
+import {
+  type AcceptI2Result,
+  type BuildI2Result,
+  type Job,
+  type JobResult,
+  verifyR2Job,
+} from "./jobs.ts";
+import { discardSecrets, Rekeying, roundTripOf } from "./rekeying.ts";
 import { installSecurity, makeInboundSa } from "./security.ts";
+import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 
 export class Association implements AssociationHandle {
   readonly localHit: Uint8Array;
@@ -91,6 +100,12 @@ export class Association implements AssociationHandle {
   /** The SAs in force, or undefined. */
   get security(): Security | undefined {
     return securityOf(this.#state);
+  }
+
+  /** What it has carried, over all rekeys. */
+  get traffic(): Traffic {
+    if (this.#state.kind === "ESTABLISHED") return this.#state.rekeying.traffic;
+    return withTraffic(NO_TRAFFIC, this.security?.inbound, this.security?.outbound);
   }
 
   get keys(): ControlKeys | undefined {
@@ -223,14 +238,7 @@ export class Association implements AssociationHandle {
     const state = this.#state;
     if (state.kind !== "I2-SENT") return "hip-wrong-state";
     if (state.verifying !== undefined) return "hip-busy";
-    state.verifying = this.#context.submit(this, {
-      kind: "verify-r2",
-      r2: packet.bytes,
-      r1: state.r1,
-      rhash: state.keys.rhash,
-      integrityKey: state.keys.hipKeys.integrityIn,
-      keymatIndex: state.keys.keymatIndex,
-    });
+    state.verifying = this.#context.submit(this, verifyR2Job(packet.bytes, state.r1, state.keys));
     return undefined;
   }
 
@@ -267,6 +275,7 @@ export class Association implements AssociationHandle {
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
     // The Initiator may send at once; what it sends is what ends R2-SENT.
     inbound.isActive = true;
+    this.#context.awaitData(inbound, this);
     this.role = "responder";
     this.failure = undefined;
     this.puzzleTime = undefined;
@@ -281,9 +290,13 @@ export class Association implements AssociationHandle {
   }
 
   /** The first authenticated packet, or the Exchange Complete timeout, ends R2-SENT (step 21). */
-  handleData(now: Instant): void {
-    if (this.#state.kind !== "R2-SENT") return;
-    this.#establish(now, this.#state.security, "first packet from the peer");
+  handleData(now: Instant, spi: number): void {
+    const state = this.#state;
+    if (state.kind === "R2-SENT") {
+      this.#establish(now, state.security, "first packet from the peer");
+    } else if (state.kind === "ESTABLISHED") {
+      state.rekeying.handleData(now, spi);
+    }
   }
 
   #establish(now: Instant, security: Security, why: string): void {
@@ -292,12 +305,26 @@ export class Association implements AssociationHandle {
     this.establishedAt = now;
     const answered = this.#state.kind === "R2-SENT" ? this.#state.answered : undefined;
     const idleAt = after(now, this.#context.settings.unusedAssociationLifetime);
+    const rekeying = new Rekeying(now, security, {
+      context: this.#context,
+      association: this,
+      channel: this.#channel,
+      roundTrip: roundTripOf(this),
+    });
     this.#transition(
       now,
-      { kind: "ESTABLISHED", security, answered, packetsSeen: 0n, idleAt },
+      { kind: "ESTABLISHED", rekeying, answered, packetsSeen: 0n, idleAt },
       why,
     );
     this.#context.established(now, this);
+  }
+
+  /** Replaces the SAs. @returns Whether that was begun: not unless ESTABLISHED, one at a time. */
+  rekey(now: Instant, withDh: boolean): boolean {
+    if (this.#state.kind !== "ESTABLISHED") return false;
+    const isStarted = this.#state.rekeying.start(now, withDh);
+    this.#context.reschedule(this);
+    return isStarted;
   }
 
   // ---- closing ---------------------------------------------------------------------------------
@@ -308,23 +335,13 @@ export class Association implements AssociationHandle {
     switch (state.kind) {
       case "R2-SENT":
       case "ESTABLISHED": {
-        const { keys, outbound } = state.security;
-        const addresses = {
-          local: outbound.localAddress.slice(),
-          peer: outbound.peerAddress.slice(),
-        };
+        const security = securityOf(state)!;
+        const { keys } = security;
+        const addresses = pathOf(security);
         const echo = randomBytes(this.#context.random, 16);
         this.#removeSecurity({ keepKeys: true });
-        this.#transition(now, {
-          kind: "CLOSING",
-          keys,
-          addresses,
-          echo,
-          close: undefined,
-          startedAt: now,
-          attempts: 0,
-          retryAt: after(now, this.#context.settings.closeTimeout),
-        }, why);
+        const { settings } = this.#context;
+        this.#transition(now, closingState(now, keys, addresses, echo, settings), why);
         const request = encodeParameter(ECHO_REQUEST_SIGNED, { opaque: echo });
         this.#channel.sign(PACKET.CLOSE, [request], addresses, keys);
         return;
@@ -343,27 +360,13 @@ export class Association implements AssociationHandle {
     }
   }
 
-  /** CLOSE, CLOSE_ACK and NOTIFY: the MAC first, then the signature as a job (§4.1.4). */
-  handleControl(_now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+  /** UPDATE, CLOSE, CLOSE_ACK and NOTIFY: the MAC first, then the signature as a job (§4.1.4). */
+  handleControl(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
     const state = this.#state;
     const keys = keysOf(state);
     if (keys === undefined) return "hip-wrong-state";
-    switch (packet.packetType) {
-      case PACKET.CLOSE:
-        // That it has its ECHO_REQUEST is looked at when it is known to be authentic.
-        break;
-      case PACKET.CLOSE_ACK: {
-        const echo = echoOf(state);
-        if (echo === undefined) return "hip-wrong-state";
-        const { opaque } = packet.require(ECHO_RESPONSE_SIGNED);
-        if (!constantTimeEqual(opaque, echo)) return "hip-echo-mismatch";
-        break;
-      }
-      case PACKET.NOTIFY:
-        break;
-      default:
-        return "hip-wrong-state";
-    }
+    const verdict = admitControl(now, state, packet);
+    if (verdict !== undefined) return verdict === "handled" ? undefined : verdict;
     return this.#channel.verify(packet, addresses, keys);
   }
 
@@ -381,6 +384,13 @@ export class Association implements AssociationHandle {
 
   #handleVerifiedControl(now: Instant, { packet, addresses, keys }: VerifiedPacket): void {
     if (keysOf(this.#state) !== keys) return;
+    if (packet.packetType === PACKET.UPDATE) {
+      if (this.#state.kind === "R2-SENT") {
+        this.#establish(now, this.#state.security, "UPDATE from the peer");
+      }
+      if (this.#state.kind === "ESTABLISHED") this.#state.rekeying.handleUpdate(now, packet);
+      return;
+    }
     if (packet.packetType === PACKET.NOTIFY) {
       // Informational only: no state follows from it (§6.13).
       this.#context.notified(now, this, packet);
@@ -394,14 +404,9 @@ export class Association implements AssociationHandle {
     const { opaque } = packet.require(ECHO_REQUEST_SIGNED);
     this.#removeSecurity({ keepKeys: true });
     if (this.#state.kind !== "CLOSED") {
-      const { unusedAssociationLifetime } = this.#context.settings;
-      const until = after(
-        now,
-        milliseconds(unusedAssociationLifetime + 2 * MAXIMUM_SEGMENT_LIFETIME),
-      );
       this.#transition(
         now,
-        { kind: "CLOSED", keys, echo: echoOf(this.#state), until, initiation: undefined },
+        closedState(now, this.#state, this.#context.settings),
         "CLOSE received",
       );
     }
@@ -409,9 +414,14 @@ export class Association implements AssociationHandle {
     this.#channel.sign(PACKET.CLOSE_ACK, [response], addresses, keys);
   }
 
-  #handleSigned(now: Instant, { packetType, packet, addresses, keys }: SignedPacket): void {
+  #handleSigned(now: Instant, id: number, signed: SignedPacket): void {
+    const { packetType, packet, addresses, keys } = signed;
     const state = this.#state;
     if (keysOf(state) !== keys) return;
+    if (packetType === PACKET.UPDATE) {
+      if (state.kind === "ESTABLISHED") state.rekeying.handleSigned(now, id, packet);
+      return;
+    }
     if (state.kind === "CLOSING" && packetType === PACKET.CLOSE) {
       state.close = packet;
       state.attempts++;
@@ -423,14 +433,16 @@ export class Association implements AssociationHandle {
 
   /** The result of a job that this association submitted. */
   handleJobDone(now: Instant, id: number, job: Job, result: JobResult): void {
+    const state = this.#state;
     const control = this.#channel.finish(id, job, result);
     if (control !== undefined) {
-      if (control.kind === "refused") this.#handleRefused(now, control, result);
+      if (control.kind === "refused") this.#handleRefused(now, id, control, result);
       else if (control.kind === "verified") this.#handleVerified(now, control);
-      else this.#handleSigned(now, control);
+      else this.#handleSigned(now, id, control);
       return;
     }
-    const state = this.#state;
+    if (state.kind === "ESTABLISHED" && state.rekeying.handleJobDone(now, id, job, result)) return;
+    discardSecrets(job, result);
     if (state.kind === "I2-SENT" && state.verifying === id) {
       state.verifying = undefined;
       if (result.kind === "verify-r2") this.#handleVerifiedR2(now, state, result.outboundSpi);
@@ -442,8 +454,11 @@ export class Association implements AssociationHandle {
     if (result.kind === "build-i2" && this.keys?.keymat !== result.keymat) wipeSecrets(result);
   }
 
-  #handleRefused(now: Instant, { received }: RefusedPacket, result: JobResult): void {
+  #handleRefused(now: Instant, id: number, refused: RefusedPacket, result: JobResult): void {
+    const state = this.#state;
+    const { received } = refused;
     this.#countFailure(now, result);
+    if (state.kind === "ESTABLISHED") state.rekeying.handleSigned(now, id, undefined);
     if (result.kind !== "failed" || result.reason !== "hip-signature-failed") return;
     if (received === undefined || received.packet.packetType === PACKET.NOTIFY) return;
     this.#context.report(now, this, received.addresses, NOTIFY.AUTHENTICATION_FAILED);
@@ -467,26 +482,7 @@ export class Association implements AssociationHandle {
 
   /** When `handleTimeout` has work. */
   nextTimeout(): Instant | undefined {
-    const state = this.#state;
-    switch (state.kind) {
-      case "UNASSOCIATED":
-        return undefined;
-      case "I1-SENT":
-        return state.initiation.retryAt;
-      case "I2-SENT":
-      case "CLOSING":
-        return state.retryAt;
-      case "R2-SENT":
-        return state.completeAt;
-      case "ESTABLISHED":
-        return state.idleAt;
-      case "CLOSED":
-        return state.initiation !== undefined && state.initiation.retryAt < state.until
-          ? state.initiation.retryAt
-          : state.until;
-      case "E-FAILED":
-        return state.until;
-    }
+    return timeoutOf(this.#state);
   }
 
   /** Does what is due; harmless when nothing is. */
@@ -517,8 +513,13 @@ export class Association implements AssociationHandle {
         this.#establish(now, state.security, "Exchange Complete timeout");
         return;
       case "ESTABLISHED": {
-        const { inbound, outbound } = state.security;
-        const packets = inbound.packets + outbound.packets;
+        if (!state.rekeying.handleTimeout(now)) {
+          this.close(now, "the peer did not acknowledge UPDATE");
+          return;
+        }
+        if (state.idleAt > now) break;
+        const { packetsIn, packetsOut } = state.rekeying.traffic;
+        const packets = packetsIn + packetsOut;
         if (packets === state.packetsSeen) {
           this.close(now, "unused");
           return;
@@ -528,7 +529,7 @@ export class Association implements AssociationHandle {
         break;
       }
       case "CLOSING":
-        if (elapsed(state.startedAt, now) >= this.#closingLifetime) {
+        if (elapsed(state.startedAt, now) >= closingLifetime(settings)) {
           this.#leave(now, "no CLOSE_ACK");
           return;
         }
@@ -550,11 +551,6 @@ export class Association implements AssociationHandle {
         return;
     }
     this.#context.reschedule(this);
-  }
-
-  /** RFC 7401 §4.4.3: CLOSING ends after UAL + MSL. */
-  get #closingLifetime(): number {
-    return this.#context.settings.unusedAssociationLifetime + MAXIMUM_SEGMENT_LIFETIME;
   }
 
   // ---- state -----------------------------------------------------------------------------------
@@ -579,6 +575,7 @@ export class Association implements AssociationHandle {
 
   /** Takes the SAs out of the data path; the keys too, unless a later state needs them. */
   #removeSecurity(options: { keepKeys?: boolean } = {}): void {
+    if (this.#state.kind === "ESTABLISHED") this.#state.rekeying.stop();
     const inbound = this.#state.kind === "I2-SENT" ? this.#state.inbound : this.security?.inbound;
     if (inbound !== undefined) this.#context.removeSas(inbound, this.security?.outbound);
     if (options.keepKeys !== true) this.#wipeKeys();

@@ -38,6 +38,7 @@ export interface AssociationHandle {
   readonly security: { readonly outbound: OutboundSa } | undefined;
   nextTimeout(): Instant | undefined;
   handleTimeout(now: Instant): void;
+  handleData(now: Instant, spi: number): void;
   handleJobDone(now: Instant, id: number, job: Job, result: JobResult): void;
 }
 
@@ -100,6 +101,12 @@ export interface AssociationContext {
   adopted(association: AssociationHandle, oldPeerHit: Uint8Array): boolean;
   /** Takes SAs out of the data path and wipes their keys. */
   removeSas(inbound: InboundSa, outbound: OutboundSa | undefined): void;
+  /** Calls `handleData` once, when the first right packet has come in on an SA. */
+  awaitData(inbound: InboundSa, association: AssociationHandle): void;
   /** A fresh inbound SPI; undefined when too many are in use. */
   allocateSpi(): number | undefined;
+  /** Gives back an SPI for which no SA was installed. */
+  releaseSpi(spi: number): void;
+  /** New SAs are in force. */
+  rekeyed(now: Instant, association: AssociationHandle, isNewKeymat: boolean): void;
 }

@@ -24,25 +24,13 @@
  * Leaving a state drops its data; keys are wiped when no later state takes them over.
  */
 
-import { wipe } from "../base/bytes.ts";
-import type { Instant } from "../base/time.ts";
-import type { PublicHostIdentity } from "../crypto/host_key.ts";
-import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
+import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
+import type { InboundSa } from "../esp/security_association.ts";
 import type { AddressPair, StateName } from "./association_context.ts";
+import { type ControlSettings, MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
+import type { ControlKeys, Security } from "./control_keys.ts";
 import type { Initiation } from "./initiation.ts";
-import type { ExchangeSecrets } from "./jobs.ts";
-
-/** What protects control packets once keys are agreed. */
-export interface ControlKeys extends ExchangeSecrets {
-  readonly peerIdentity: PublicHostIdentity;
-}
-
-/** What a completed exchange leaves at either end: keys, and an SA in each direction. */
-export interface Security {
-  readonly keys: ControlKeys;
-  readonly inbound: InboundSa;
-  readonly outbound: OutboundSa;
-}
+import type { Rekeying } from "./rekeying.ts";
 
 /** The I2 that was accepted and the R2 that answered it, for retransmissions (OPEN-22). */
 export interface AnsweredI2 {
@@ -76,7 +64,8 @@ export type AssociationState =
   }
   | {
     readonly kind: "ESTABLISHED";
-    readonly security: Security;
+    /** The SAs, and how they are replaced. */
+    readonly rekeying: Rekeying;
     /** Absent at the Initiator. */
     readonly answered: AnsweredI2 | undefined;
     /** Packets seen when the idle timer was last set, and when it runs out. */
@@ -120,7 +109,14 @@ export const ALLOWED_TRANSITIONS: Readonly<Record<StateName, readonly StateName[
 
 /** The SAs that a state holds, if any. */
 export function securityOf(state: AssociationState): Security | undefined {
-  return state.kind === "R2-SENT" || state.kind === "ESTABLISHED" ? state.security : undefined;
+  switch (state.kind) {
+    case "R2-SENT":
+      return state.security;
+    case "ESTABLISHED":
+      return state.rekeying.security;
+    default:
+      return undefined;
+  }
 }
 
 /** What a CLOSE_ACK must return, when a CLOSE of ours was sent. */
@@ -128,18 +124,12 @@ export function echoOf(state: AssociationState): Uint8Array | undefined {
   return state.kind === "CLOSING" || state.kind === "CLOSED" ? state.echo : undefined;
 }
 
-/** Overwrites what an exchange has agreed on. */
-export function wipeSecrets({ keymat, hipKeys }: ExchangeSecrets): void {
-  const { encryptionIn, encryptionOut, integrityIn, integrityOut } = hipKeys;
-  wipe(keymat.prk, encryptionIn, encryptionOut, integrityIn, integrityOut);
-}
-
 /** The keys that a state holds, if any. */
 export function keysOf(state: AssociationState): ControlKeys | undefined {
   switch (state.kind) {
     case "R2-SENT":
     case "ESTABLISHED":
-      return state.security.keys;
+      return securityOf(state)!.keys;
     case "I2-SENT":
     case "CLOSING":
     case "CLOSED":
@@ -147,4 +137,55 @@ export function keysOf(state: AssociationState): ControlKeys | undefined {
     default:
       return undefined;
   }
+}
+
+/** When the next timer of a state runs out. */
+export function timeoutOf(state: AssociationState): Instant | undefined {
+  switch (state.kind) {
+    case "UNASSOCIATED":
+      return undefined;
+    case "I1-SENT":
+      return state.initiation.retryAt;
+    case "I2-SENT":
+    case "CLOSING":
+      return state.retryAt;
+    case "R2-SENT":
+      return state.completeAt;
+    case "ESTABLISHED":
+      return earliest(state.idleAt, state.rekeying.nextTimeout());
+    case "CLOSED":
+      return earliest(state.until, state.initiation?.retryAt);
+    case "E-FAILED":
+      return state.until;
+  }
+}
+
+/** Waits for CLOSE_ACK; the CLOSE itself is still to be signed. */
+export function closingState(
+  now: Instant,
+  keys: ControlKeys,
+  addresses: AddressPair,
+  echo: Uint8Array,
+  { closeTimeout }: ControlSettings,
+): AssociationState {
+  const retryAt = after(now, closeTimeout);
+  const common = { close: undefined, startedAt: now, attempts: 0, retryAt };
+  return { kind: "CLOSING", keys, addresses, echo, ...common };
+}
+
+/** RFC 7401 §4.4.3: CLOSING ends after UAL + MSL. */
+export function closingLifetime({ unusedAssociationLifetime }: ControlSettings): Duration {
+  return milliseconds(unusedAssociationLifetime + MAXIMUM_SEGMENT_LIFETIME);
+}
+
+/** What follows a state with keys after the peer's CLOSE: it lasts UAL + 2 MSL (§4.4.3). */
+export function closedState(
+  now: Instant,
+  state: AssociationState,
+  { unusedAssociationLifetime }: ControlSettings,
+): AssociationState {
+  const lifetime = milliseconds(unusedAssociationLifetime + 2 * MAXIMUM_SEGMENT_LIFETIME);
+  const until = after(now, lifetime);
+  const keys = keysOf(state)!;
+  return { kind: "CLOSED", keys, echo: echoOf(state), until, initiation: undefined };
 }

@@ -24,6 +24,15 @@ export class AssociationTable {
     return this.#byPair.size >= this.#limit;
   }
 
+  /** Associations that carry data or wait for a CLOSE_ACK. */
+  get openCount(): number {
+    let open = 0;
+    for (const { state } of this.#byPair.values()) {
+      if (state === "ESTABLISHED" || state === "R2-SENT" || state === "CLOSING") open++;
+    }
+    return open;
+  }
+
   find(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined {
     return this.#byPair.get(pairKey(localHit, peerHit));
   }

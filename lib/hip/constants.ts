@@ -3,7 +3,7 @@
  * what it trades off.
  */
 
-import type { EsnMode } from "../esp/security_association.ts";
+import { type EsnMode, REKEY_AT_SEQUENCE } from "../esp/security_association.ts";
 import { type Duration, milliseconds, seconds } from "../base/time.ts";
 
 // ---- fixed by specifications -------------------------------------------------------------------
@@ -47,6 +47,32 @@ export interface ControlSettings {
   /** First wait for CLOSE_ACK; doubles per try. */
   readonly closeTimeout: Duration;
   readonly closeTimeoutMax: Duration;
+  /** First wait for an ACK while no round trip was measured; later twice the round trip. */
+  readonly updateTimeout: Duration;
+  /** Bounds of that wait: the peer checks and makes a signature first; outages are short. */
+  readonly updateTimeoutMin: Duration;
+  readonly updateTimeoutMax: Duration;
+  /** UPDATE_RETRY_MAX: retransmissions of one UPDATE; 20 % loss defeats one rekey in 3000. */
+  readonly updateRetriesMax: number;
+  /**
+   * Age at which SAs are replaced, less up to a tenth by chance, so that two ends seldom start
+   * together; a key that leaks then opens an hour of traffic. Infinity for never.
+   */
+  readonly rekeyAge: Duration;
+  /** Octets in one direction after which SAs are replaced: 2^32 blocks of 16 octets. */
+  readonly rekeyOctets: number;
+  /** Sequence number from which on SAs are replaced. */
+  readonly rekeySequence: number;
+  /** Whether rekeys that nobody asked for make a new KEYMAT: some ms, and old traffic is safe. */
+  readonly rekeyWithDh: boolean;
+  /** A rekey that takes longer is given up; above the time of all retransmissions of an UPDATE. */
+  readonly rekeyTimeout: Duration;
+  /** Wait before a rekey that failed is tried again. */
+  readonly rekeyRetryWait: Duration;
+  /** How long an old inbound SA stays while the new one is silent: MSL (RFC 7402 §3.3.2). */
+  readonly oldSaLifetime: Duration;
+  /** The same once the new one has carried data: only late packets still need it. */
+  readonly latePacketTime: Duration;
   /** How long E-FAILED refuses new attempts: short, so that a peer that comes up is soon met. */
   readonly failedWait: Duration;
   /** A packet that waited this long is answered with ICMPv6 unreachable; under 5 s. */
@@ -86,6 +112,18 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   unusedAssociationLifetime: seconds(15 * 60),
   closeTimeout: seconds(1),
   closeTimeoutMax: seconds(30),
+  updateTimeout: seconds(1),
+  updateTimeoutMin: milliseconds(250),
+  updateTimeoutMax: seconds(8),
+  updateRetriesMax: 7,
+  rekeyAge: seconds(3600),
+  rekeyOctets: 2 ** 36,
+  rekeySequence: REKEY_AT_SEQUENCE,
+  rekeyWithDh: true,
+  rekeyTimeout: seconds(90),
+  rekeyRetryWait: seconds(60),
+  oldSaLifetime: MAXIMUM_SEGMENT_LIFETIME,
+  latePacketTime: seconds(5),
   failedWait: seconds(5),
   stagedLifetime: milliseconds(4500),
   encryptHostId: true,
@@ -96,6 +134,15 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   maxAssociations: 4096,
   maxPendingI2: 256,
 };
+
+/** Update IDs that a peer may be ahead of the last one received (RFC 7401 §6.12). */
+export const UPDATE_WINDOW = 32;
+
+/** Answers to UPDATEs kept to be repeated; a peer that only rekeys needs one (RFC 7402 §6.8). */
+export const MAX_KEPT_ANSWERS = 8;
+
+/** An answer to an UPDATE is repeated no sooner: below any sensible retransmission timer. */
+export const UPDATE_REPEAT_INTERVAL: Duration = milliseconds(100);
 
 /** Hashes tried in one solve-puzzle job: about 50 ms, so that a search can be given up. */
 export const PUZZLE_SLICE_TRIES = 8192;

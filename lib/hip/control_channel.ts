@@ -6,12 +6,13 @@
  * new ones while the job ran.
  */
 
+import { bytesEqual } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { randomBytes } from "../base/random.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
 import type { HipPacket } from "../wire/hip/packet.ts";
 import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
-import type { ControlKeys } from "./association_state.ts";
+import type { ControlKeys } from "./control_keys.ts";
 import type { Job, JobResult } from "./jobs.ts";
 import { verifyHipMac } from "./packet_verifier.ts";
 
@@ -59,6 +60,9 @@ export class ControlChannel {
     if (hasMac && !verifyHipMac(packet, keys.rhash, keys.hipKeys.integrityIn)) {
       return "hip-mac-failed";
     }
+    for (const { packet: other } of this.#verifying.values()) {
+      if (bytesEqual(other.bytes, packet.bytes)) return "hip-replayed";
+    }
     if (this.#verifying.size >= MAX_VERIFYING) return "hip-busy";
     const { peerIdentity } = keys;
     const job = { kind: "verify-signature", packet: packet.bytes, peerIdentity } as const;
@@ -67,13 +71,18 @@ export class ControlChannel {
     return undefined;
   }
 
-  /** Starts making a packet for the peer. @param parameters Whole TLVs. */
+  /**
+   * Starts making a packet for the peer.
+   *
+   * @param parameters Whole TLVs.
+   * @returns The number of its job.
+   */
   sign(
     packetType: number,
     parameters: readonly Uint8Array[],
     addresses: AddressPair,
     keys: ControlKeys,
-  ): void {
+  ): number {
     const { localHit, peerHit } = this.#association;
     const id = this.#context.submit(this.#association, {
       kind: "sign-packet",
@@ -86,6 +95,7 @@ export class ControlChannel {
       mac: { rhash: keys.rhash, key: keys.hipKeys.integrityOut },
     });
     this.#signing.set(id, { kind: "signed", packetType, addresses, keys });
+    return id;
   }
 
   /** What a job's result means; undefined when it was not ours. */

@@ -113,8 +113,10 @@ export function buildI2(job: BuildI2Job): BuildI2Result | JobFailure {
   // KEYMAT = HKDF(salt: #I | #J, secret: Kij, info: sort(HIT-I | HIT-R))
   const keyPair = generateDhKeyPair(dhGroup, random);
   const kij = agree(keyPair, choice.peerPublicValue);
-  wipe(keyPair.privateKey);
-  if (kij === undefined) return failed("hip-bad-public-value", `group ${dhGroup} in R1`);
+  if (kij === undefined) {
+    wipe(keyPair.privateKey);
+    return failed("hip-bad-public-value", `group ${dhGroup} in R1`);
+  }
   const keymat = extractKeymat(rhash, kij, puzzle.randomI, solutionJ, localHit, peerHit);
   wipe(kij);
   const { keys: hipKeys, nextIndex } = drawHipKeys(keymat, hipCipher, localHit, peerHit);
@@ -139,7 +141,7 @@ export function buildI2(job: BuildI2Job): BuildI2Result | JobFailure {
   ];
   const i2 = protectI2(job, r1, parameters, { rhash, key: hipKeys.integrityOut }, random);
   if (i2 === undefined) {
-    wipe(keymat.prk, ...Object.values(hipKeys));
+    wipe(keyPair.privateKey, keymat.prk, ...Object.values(hipKeys));
     return failed("hip-too-long", "what R1 asks to be echoed does not fit into I2");
   }
   const { algorithm, hostIdentity } = r1.require(HOST_ID);
@@ -154,6 +156,10 @@ export function buildI2(job: BuildI2Job): BuildI2Result | JobFailure {
     hipCipher,
     espSuite,
     dhGroup,
+    dhKeyPair: keyPair,
+    peerPublicValue: choice.peerPublicValue.slice(),
+    randomI: puzzle.randomI.slice(),
+    solutionJ,
   };
 }
 

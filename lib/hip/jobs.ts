@@ -8,6 +8,7 @@
  */
 
 import type { DropReason } from "../base/drop_reason.ts";
+import type { DhKeyPair } from "../crypto/dh_group.ts";
 import type { HipKeys, Keymat } from "../crypto/keymat.ts";
 import type { Rhash } from "../crypto/rhash.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
@@ -107,6 +108,12 @@ export interface ExchangeSecrets {
   readonly hipCipher: number;
   readonly espSuite: number;
   readonly dhGroup: number;
+  /** Ours; a rekey in which only the peer sends a new key uses it again (RFC 7402 §6.10). */
+  readonly dhKeyPair: DhKeyPair;
+  readonly peerPublicValue: Uint8Array;
+  /** #I and #J: the salt of every later KEYMAT (RFC 7401 §6.5). */
+  readonly randomI: Uint8Array;
+  readonly solutionJ: Uint8Array;
 }
 
 export interface BuildI2Result extends ExchangeSecrets {
@@ -153,6 +160,12 @@ export interface VerifyR2Job {
   readonly keymatIndex: number;
 }
 
+/** The check of an R2 under what I2 has agreed. */
+export function verifyR2Job(r2: Uint8Array, r1: Uint8Array, secrets: ExchangeSecrets): VerifyR2Job {
+  const { rhash, hipKeys, keymatIndex } = secrets;
+  return { kind: "verify-r2", r2, r1, rhash, integrityKey: hipKeys.integrityIn, keymatIndex };
+}
+
 export interface VerifyR2Result {
   readonly kind: "verify-r2";
   readonly outboundSpi: number;
@@ -189,6 +202,35 @@ export interface VerifySignatureResult {
   readonly kind: "verify-signature";
 }
 
+/** Rekey: a fresh Diffie-Hellman key (RFC 7402 §6.8 step 1). */
+export interface GenerateDhJob {
+  readonly kind: "generate-dh";
+  readonly seed: Uint8Array;
+  readonly dhGroup: number;
+}
+
+export interface GenerateDhResult {
+  readonly kind: "generate-dh";
+  readonly keyPair: DhKeyPair;
+}
+
+/** Rekey: a new KEYMAT from new Diffie-Hellman keys and the old #I and #J (RFC 7402 §6.10). */
+export interface AgreeDhJob {
+  readonly kind: "agree-dh";
+  readonly rhash: Rhash;
+  readonly keyPair: DhKeyPair;
+  readonly peerPublicValue: Uint8Array;
+  readonly randomI: Uint8Array;
+  readonly solutionJ: Uint8Array;
+  readonly localHit: Uint8Array;
+  readonly peerHit: Uint8Array;
+}
+
+export interface AgreeDhResult {
+  readonly kind: "agree-dh";
+  readonly keymat: Keymat;
+}
+
 export type Job =
   | BuildR1Job
   | VerifyR1Job
@@ -197,7 +239,9 @@ export type Job =
   | AcceptI2Job
   | VerifyR2Job
   | SignPacketJob
-  | VerifySignatureJob;
+  | VerifySignatureJob
+  | GenerateDhJob
+  | AgreeDhJob;
 
 /** The packet or the wish failed for this reason; nothing else was revealed or changed. */
 export interface JobFailure {
@@ -216,4 +260,6 @@ export type JobResult =
   | VerifyR2Result
   | SignPacketResult
   | VerifySignatureResult
+  | GenerateDhResult
+  | AgreeDhResult
   | JobFailure;

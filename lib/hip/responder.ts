@@ -194,6 +194,15 @@ export function acceptI2(job: AcceptI2Job): AcceptI2Result | JobFailure {
     hipCipher,
     espSuite: choice.espSuite,
     dhGroup: choice.dhGroup,
+    // The pool wipes its own copy when it retires the R1.
+    dhKeyPair: {
+      groupId: keyPair.groupId,
+      privateKey: keyPair.privateKey.slice(),
+      publicValue: keyPair.publicValue.slice(),
+    },
+    peerPublicValue: choice.peerPublicValue.slice(),
+    randomI: solution.randomI.slice(),
+    solutionJ: solution.solutionJ.slice(),
   };
 }
 

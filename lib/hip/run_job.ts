@@ -4,12 +4,19 @@
  */
 
 import { MalformedPacketError } from "../base/errors.ts";
+import { wipe } from "../base/bytes.ts";
+import { agree, generateDhKeyPair } from "../crypto/dh_group.ts";
+import { extractKeymat } from "../crypto/keymat.ts";
 import { SeededRandom } from "../crypto/seeded_random.ts";
 import { emitHipPacket, HIP_PACKET_MAXIMUM, parseHipPacket } from "../wire/hip/packet.ts";
 import { PARAMETER_ORDER } from "../wire/hip/parameter.ts";
 import { buildI2, verifyR1, verifyR2 } from "./initiator.ts";
 import { failed } from "./job_failure.ts";
 import type {
+  AgreeDhJob,
+  AgreeDhResult,
+  GenerateDhJob,
+  GenerateDhResult,
   Job,
   JobFailure,
   JobResult,
@@ -55,6 +62,10 @@ function dispatch(job: Job): JobResult {
       return signPacket(job);
     case "verify-signature":
       return checkSignature(job);
+    case "generate-dh":
+      return generateDh(job);
+    case "agree-dh":
+      return agreeDh(job);
   }
 }
 
@@ -72,4 +83,21 @@ function checkSignature(job: VerifySignatureJob): VerifySignatureResult | JobFai
   return verifyHipSignature(parseHipPacket(job.packet), job.peerIdentity)
     ? { kind: "verify-signature" }
     : failed("hip-signature-failed", "HIP_SIGNATURE");
+}
+
+function generateDh(job: GenerateDhJob): GenerateDhResult {
+  const keyPair = generateDhKeyPair(job.dhGroup, new SeededRandom(job.seed));
+  return { kind: "generate-dh", keyPair };
+}
+
+/** KEYMAT = HKDF(salt: #I | #J, secret: Kij, info: sort(HITs)), #I and #J as they were. */
+function agreeDh(job: AgreeDhJob): AgreeDhResult | JobFailure {
+  const { rhash, randomI, solutionJ, localHit, peerHit, keyPair } = job;
+  const kij = agree(keyPair, job.peerPublicValue);
+  if (kij === undefined) {
+    return failed("hip-bad-public-value", `group ${keyPair.groupId} in UPDATE`);
+  }
+  const keymat = extractKeymat(rhash, kij, randomI, solutionJ, localHit, peerHit);
+  wipe(kij);
+  return { kind: "agree-dh", keymat };
 }

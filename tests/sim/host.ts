@@ -124,6 +124,13 @@ export class Host implements InnerHost, LinkEnd {
     this.#settle();
   }
 
+  /** @returns Whether a rekey was begun. */
+  rekey(peer: Host, withDh: boolean): boolean {
+    const isBegun = this.engine.rekey(this.world.now, peer.hit, { withDh });
+    this.#settle();
+    return isBegun;
+  }
+
   /** An inner packet from the application. */
   sendInner(packet: Uint8Array): void {
     const buffer = this.#buffer;

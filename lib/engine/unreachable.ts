@@ -1,0 +1,19 @@
+/** What an application hears when its packet cannot be delivered. */
+
+import { buildIcmpv6Unreachable, mayAnswerWithIcmpv6Error } from "../wire/icmpv6.ts";
+
+const INNER_DESTINATION = 24;
+/** ICMPv6 Destination Unreachable, address unreachable (RFC 4443 §3.1). */
+const ADDRESS_UNREACHABLE = 3;
+
+/**
+ * Answers for the peer that cannot be reached: no router in between could (RFC 4443 §3.1).
+ *
+ * @param packet The inner packet that is not sent.
+ * @returns Undefined when it must not be answered.
+ */
+export function unreachableAnswer(packet: Uint8Array): Uint8Array | undefined {
+  if (!mayAnswerWithIcmpv6Error(packet)) return undefined;
+  const peerHit = packet.slice(INNER_DESTINATION, INNER_DESTINATION + 16);
+  return buildIcmpv6Unreachable(packet, peerHit, ADDRESS_UNREACHABLE);
+}

@@ -1,0 +1,542 @@
+/**
+ * The SAs of an established association and how they are replaced (RFC 7402 §3.3.2, §6.8 to §6.10).
+ *
+ * ```
+ *   starter                                              answerer
+ *     UPDATE(ESP_INFO, SEQ [, DIFFIE_HELLMAN])  ->
+ *                                                        new inbound SA stands
+ *                                               <-       UPDATE(ESP_INFO, SEQ, ACK [, DH])
+ *     new inbound SA stands, new outbound SA in use
+ *     UPDATE(ACK)                               ->       new outbound SA in use: on this ACK, or on
+ *                                                        data that comes in on the new SA
+ * ```
+ *
+ * When both start at once, each takes the other's request for the answer. Invariants: a peer's
+ * ESP_INFO is acknowledged only after the inbound SA that it leads to stands, so that nothing sent
+ * on a new SA is lost; old inbound SAs stay for late packets; octets of KEYMAT are drawn once; until
+ * a rekey is finished the old SAs and the old KEYMAT stay as they are.
+ */
+
+import { wipe } from "../base/bytes.ts";
+import { randomBytes, randomUint32 } from "../base/random.ts";
+import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
+import type { DhKeyPair } from "../crypto/dh_group.ts";
+import type { Keymat } from "../crypto/keymat.ts";
+import { rhashLength } from "../crypto/rhash.ts";
+import {
+  type EsnMode,
+  type InboundSa,
+  NO_REKEY_LIMITS,
+  SMALLEST_SPI,
+} from "../esp/security_association.ts";
+import { encodeParameter } from "../wire/hip/parameter.ts";
+import type { HipPacket } from "../wire/hip/packet.ts";
+import { DIFFIE_HELLMAN } from "../wire/hip/parameters/diffie_hellman.ts";
+import { ESP_INFO, type EspInfo } from "../wire/hip/parameters/esp_info.ts";
+import type { AssociationContext, AssociationHandle } from "./association_context.ts";
+import { pathOf, type Security } from "./control_keys.ts";
+import type { DropReason } from "../base/drop_reason.ts";
+import type { Job, JobResult } from "./jobs.ts";
+import { espKeymatLength, makeInboundSa, makeOutboundSa } from "./security.ts";
+import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
+import { readUpdate, type UpdateContents, Updates, type UpdatesOptions } from "./update.ts";
+
+/** What ESP keys are drawn from. */
+interface Material {
+  readonly keymat: Keymat;
+  /** First octet not drawn. */
+  nextIndex: number;
+  /** Ours, and the peer's public value, that `keymat` came from. */
+  readonly keyPair: DhKeyPair;
+  readonly peerPublicValue: Uint8Array;
+}
+
+/** What the peer has asked for or answered. */
+interface PeerOffer {
+  readonly espInfo: EspInfo;
+  readonly publicValue: Uint8Array | undefined;
+  /** Update IDs to acknowledge once our inbound SA stands. */
+  toAcknowledge: number[];
+}
+
+/** A rekey under way. */
+interface Pending {
+  /** Whether we asked; the peer may have asked too. */
+  readonly isStarter: boolean;
+  /** Whether we send a new Diffie-Hellman key. */
+  readonly withDh: boolean;
+  readonly newSpi: number;
+  readonly until: Instant;
+  keyPair: DhKeyPair | undefined;
+  /** The Diffie-Hellman job awaited. */
+  job: number | undefined;
+  /** Our ESP_INFO, once sent. */
+  sent: { readonly updateId: number; readonly keymatIndex: number } | undefined;
+  isAcknowledged: boolean;
+  peer: PeerOffer | undefined;
+  /** The new KEYMAT, if there is to be one. */
+  keymat: Keymat | undefined;
+  /** The inbound SA, standing, and what it was drawn from. */
+  ready: Ready | undefined;
+}
+
+interface Ready {
+  readonly inbound: InboundSa;
+  readonly material: Material;
+  readonly keymatIndex: number;
+}
+
+interface Retiring {
+  readonly inbound: InboundSa;
+  removeAt: Instant;
+}
+
+export class Rekeying {
+  readonly #context: AssociationContext;
+  readonly #association: AssociationHandle;
+  readonly #updates: Updates;
+  #security: Security;
+  #material: Material;
+  #pending: Pending | undefined;
+  /** Inbound SAs that were replaced, oldest first. */
+  #retiring: Retiring[] = [];
+  /** What SAs that are gone have carried. */
+  #gone: Traffic = NO_TRAFFIC;
+  /** The outbound SPI before the last rekey. */
+  #formerSpi: number | undefined;
+  /** When to start by ourselves; undefined for never. */
+  #startAt: Instant | undefined;
+
+  /** @param options What `Updates` needs but for the path; `security` is what R2 has led to. */
+  constructor(
+    now: Instant,
+    security: Security,
+    options: Omit<UpdatesOptions, "path" | "keys">,
+  ) {
+    this.#context = options.context;
+    this.#association = options.association;
+    this.#updates = new Updates({
+      ...options,
+      keys: security.keys,
+      path: () => pathOf(this.#security),
+    });
+    this.#security = security;
+    const { keymat, keymatIndex, espSuite, dhKeyPair, peerPublicValue } = security.keys;
+    this.#material = {
+      keymat,
+      nextIndex: keymatIndex + espKeymatLength(espSuite),
+      keyPair: dhKeyPair,
+      peerPublicValue,
+    };
+    this.#arm(now);
+  }
+
+  /** The SAs in force. */
+  get security(): Security {
+    return this.#security;
+  }
+
+  get traffic(): Traffic {
+    const { inbound, outbound } = this.#security;
+    const retiring = this.#retiring.reduce((sum, old) => withTraffic(sum, old.inbound), this.#gone);
+    return withTraffic(retiring, inbound, outbound);
+  }
+
+  // ---- starting --------------------------------------------------------------------------------
+
+  /** Starts a rekey. @returns False when one is under way or no SPI is free. */
+  start(now: Instant, withDh: boolean): boolean {
+    if (this.#pending !== undefined) return false;
+    const isExhausted = !this.#fits(this.#material.nextIndex);
+    const isStarted = this.#begin(now, true, withDh || isExhausted, undefined);
+    if (isStarted) this.#advance(now);
+    else this.#startLater(now);
+    return isStarted;
+  }
+
+  #begin(
+    now: Instant,
+    isStarter: boolean,
+    withDh: boolean,
+    peer: PeerOffer | undefined,
+  ): boolean {
+    const newSpi = this.#context.allocateSpi();
+    if (newSpi === undefined) return false;
+    this.#pending = {
+      isStarter,
+      withDh,
+      newSpi,
+      until: after(now, this.#context.settings.rekeyTimeout),
+      keyPair: undefined,
+      job: undefined,
+      sent: undefined,
+      isAcknowledged: false,
+      peer,
+      keymat: undefined,
+      ready: undefined,
+    };
+    return true;
+  }
+
+  /** Whether a pair of SAs can be drawn at `index` (RFC 5869 §2.3, RFC 7402 §5.1.1). */
+  #fits(index: number): boolean {
+    const { espSuite, rhash } = this.#security.keys;
+    return index <= 0xffff && index + espKeymatLength(espSuite) <= 255 * rhashLength(rhash);
+  }
+
+  // ---- the steps, each as soon as it can be taken ----------------------------------------------
+
+  #advance(now: Instant): void {
+    const pending = this.#pending;
+    if (pending === undefined || pending.job !== undefined) return;
+    const { peer } = pending;
+    if (pending.withDh && pending.keyPair === undefined) {
+      pending.job = this.#context.submit(this.#association, {
+        kind: "generate-dh",
+        seed: randomBytes(this.#context.random, 32),
+        dhGroup: this.#security.keys.dhGroup,
+      });
+      return;
+    }
+    if (pending.isStarter && pending.sent === undefined) {
+      this.#sendOffer(now, pending, this.#material.nextIndex, []);
+    }
+    if (peer !== undefined && pending.ready === undefined && !this.#prepare(now, pending, peer)) {
+      return;
+    }
+    if (peer !== undefined && peer.toAcknowledge.length > 0) {
+      const updateIds = peer.toAcknowledge;
+      peer.toAcknowledge = [];
+      if (pending.sent !== undefined) this.#updates.acknowledge(updateIds);
+      // The index was settled when the SA was prepared.
+      else this.#sendOffer(now, pending, pending.ready!.keymatIndex, updateIds);
+    }
+    if (pending.isAcknowledged) this.#finish(now);
+  }
+
+  /** @param index Of KEYMAT; counts only without new Diffie-Hellman keys (RFC 7402 §6.8 step 2). */
+  #sendOffer(now: Instant, pending: Pending, index: number, acknowledges: number[]): void {
+    const { keyPair, peer, newSpi } = pending;
+    const isNewKeymat = keyPair !== undefined ||
+      (!pending.isStarter && peer?.publicValue !== undefined);
+    const keymatIndex = isNewKeymat ? 0 : index;
+    const oldSpi = this.#security.inbound.spi;
+    const parameters = [encodeParameter(ESP_INFO, { keymatIndex, oldSpi, newSpi })];
+    if (keyPair !== undefined) parameters.push(encodeParameter(DIFFIE_HELLMAN, keyPair));
+    pending.sent = { updateId: this.#updates.send(now, parameters, acknowledges), keymatIndex };
+  }
+
+  /**
+   * RFC 7402 §6.10 steps 1 to 3: KEYMAT, index, the new inbound SA.
+   *
+   * @returns Whether it stands; if not, a job is under way or the rekey was given up.
+   */
+  #prepare(now: Instant, pending: Pending, peer: PeerOffer): boolean {
+    const old = this.#material;
+    const keyPair = pending.keyPair ?? old.keyPair;
+    const peerPublicValue = peer.publicValue ?? old.peerPublicValue;
+    const isNewKeymat = pending.keyPair !== undefined || peer.publicValue !== undefined;
+    const { localHit, peerHit } = this.#association;
+    const { keys } = this.#security;
+    if (isNewKeymat && pending.keymat === undefined) {
+      const { rhash, randomI, solutionJ } = keys;
+      pending.job = this.#context.submit(this.#association, {
+        kind: "agree-dh",
+        rhash,
+        // A copy: the association may end, and wipe its own, while the job waits for its turn.
+        keyPair: { ...keyPair, privateKey: keyPair.privateKey.slice() },
+        peerPublicValue,
+        randomI,
+        solutionJ,
+        localHit,
+        peerHit,
+      });
+      return false;
+    }
+    const sentIndex = pending.sent?.keymatIndex ?? old.nextIndex;
+    const keymatIndex = isNewKeymat ? 0 : Math.max(sentIndex, peer.espInfo.keymatIndex);
+    if (!this.#fits(keymatIndex)) {
+      this.#giveUp(now, `KEYMAT has nothing at octet ${keymatIndex}`);
+      return false;
+    }
+    const nextIndex = keymatIndex + espKeymatLength(keys.espSuite);
+    const material = isNewKeymat
+      ? { keymat: pending.keymat!, nextIndex, keyPair, peerPublicValue }
+      : old;
+    // Drawn octets count as used even if this rekey comes to nothing.
+    material.nextIndex = nextIndex;
+    const source = { keymat: material.keymat, keymatIndex, espSuite: keys.espSuite };
+    const { newSpi } = pending;
+    const inbound = makeInboundSa(this.#context, localHit, peerHit, newSpi, source, this.#esn);
+    inbound.isActive = true;
+    pending.ready = { inbound, material, keymatIndex };
+    this.#context.awaitData(inbound, this.#association);
+    return true;
+  }
+
+  /** What the SAs in force have shown of the form of the peer's ICV. */
+  get #esn(): EsnMode {
+    const { inbound } = this.#security;
+    if (!inbound.isFormKnown) return this.#context.settings.esn;
+    return inbound.omitsHigh ? "off" : "on";
+  }
+
+  /** RFC 7402 §6.10 step 4: sends on the new SA from now on. */
+  #finish(now: Instant): void {
+    const { peer, ready } = this.#pending!;
+    if (peer === undefined || ready === undefined) return;
+    const { oldSaLifetime, latePacketTime } = this.#context.settings;
+    const { keys, inbound, outbound } = this.#security;
+    const addresses = pathOf(this.#security);
+    const { material, keymatIndex } = ready;
+    const source = { keymat: material.keymat, keymatIndex, espSuite: keys.espSuite };
+    const { newSpi } = peer.espInfo;
+    const next = makeOutboundSa(this.#context, this.#association, newSpi, source, addresses);
+    ready.inbound.pairWith(next);
+    next.isActive = true;
+    this.#gone = withTraffic(this.#gone, undefined, outbound);
+    this.#formerSpi = outbound.spi;
+    inbound.rekeyLimits = NO_REKEY_LIMITS;
+    const linger = ready.inbound.packets > 0n ? latePacketTime : oldSaLifetime;
+    this.#retiring.push({ inbound, removeAt: after(now, linger) });
+    this.#security = { keys, inbound: ready.inbound, outbound: next };
+    const isNewKeymat = material !== this.#material;
+    if (isNewKeymat) {
+      wipe(this.#material.keymat.prk);
+      if (material.keyPair !== this.#material.keyPair) wipe(this.#material.keyPair.privateKey);
+    }
+    this.#material = material;
+    this.#pending = undefined;
+    this.#arm(now);
+    this.#context.rekeyed(now, this.#association, isNewKeymat);
+    this.#context.reschedule(this.#association);
+  }
+
+  /** The rekey came to nothing; the old SAs stay (RFC 7402 §6.8 step 4). */
+  #giveUp(now: Instant, why: string): void {
+    this.#context.drop(now, "hip-rekey-failed", why);
+    this.#discardPending();
+    this.#startLater(now);
+  }
+
+  #discardPending(): void {
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    this.#pending = undefined;
+    if (pending.ready !== undefined) this.#context.removeSas(pending.ready.inbound, undefined);
+    else this.#context.releaseSpi(pending.newSpi);
+    if (pending.keyPair !== undefined) wipe(pending.keyPair.privateKey);
+    if (pending.keymat !== undefined) wipe(pending.keymat.prk);
+  }
+
+  // ---- what comes in ---------------------------------------------------------------------------
+
+  /** See `Updates.admit`. */
+  admit(now: Instant, packet: HipPacket): DropReason | "handled" | undefined {
+    return this.#updates.admit(now, packet, readUpdate(packet));
+  }
+
+  /** An UPDATE whose MAC and signature are right: the ACK, then the rest (RFC 7401 §6.12). */
+  handleUpdate(now: Instant, packet: HipPacket): void {
+    const update = readUpdate(packet);
+    const { acknowledged, isNew } = this.#updates.take(now, packet, update);
+    const pending = this.#pending;
+    if (pending?.sent !== undefined && acknowledged.includes(pending.sent.updateId)) {
+      pending.isAcknowledged = true;
+      this.#advance(now);
+    }
+    if (isNew) this.#handleParameters(now, update.updateId!, update);
+    this.#context.reschedule(this.#association);
+  }
+
+  #handleParameters(now: Instant, updateId: number, update: UpdateContents): void {
+    const { espInfo, diffieHellman } = update;
+    if (espInfo === undefined) {
+      this.#updates.acknowledge([updateId]);
+      return;
+    }
+    // RFC 7402 §6.9 step 1.
+    const isWrong = diffieHellman === undefined
+      ? undefined
+      : diffieHellman.groupId !== this.#security.keys.dhGroup
+      ? "hip-wrong-group"
+      : espInfo.keymatIndex !== 0
+      ? "hip-keymat-index"
+      : undefined;
+    if (isWrong !== undefined) {
+      this.#context.drop(now, isWrong, "UPDATE");
+      return;
+    }
+    const meaning = this.#meaningOf(espInfo);
+    switch (meaning) {
+      case "nothing":
+        this.#updates.acknowledge([updateId]);
+        return;
+      case "again":
+        this.#pending!.peer!.toAcknowledge.push(updateId);
+        this.#advance(now);
+        return;
+      case "too early":
+        this.#updates.putBack(updateId);
+        this.#context.drop(now, "hip-busy", "the peer starts a rekey before the last one is over");
+        return;
+      case "error":
+        this.#context.drop(now, "hip-spi-invalid", `${espInfo.oldSpi} to ${espInfo.newSpi}`);
+        return;
+      case "rekey":
+        this.#handleOffer(now, {
+          espInfo,
+          publicValue: diffieHellman?.publicValue.slice(),
+          toAcknowledge: [updateId],
+        });
+        return;
+    }
+  }
+
+  /** RFC 8046 §5.3 for one SA in each direction: which old and new SPI mean what. */
+  #meaningOf({ oldSpi, newSpi }: EspInfo): "rekey" | "again" | "too early" | "nothing" | "error" {
+    const current = this.#security.outbound.spi;
+    const asked = this.#pending?.peer?.espInfo;
+    if (asked !== undefined && asked.newSpi === newSpi && asked.oldSpi === oldSpi) return "again";
+    // Only who is done with this rekey names its new SPI as the old one; its ACK will come.
+    if (asked !== undefined && oldSpi === asked.newSpi && newSpi !== oldSpi) return "too early";
+    const isKnown = oldSpi === current || (oldSpi !== 0 && oldSpi === this.#formerSpi);
+    // Information, or a late copy of what is done.
+    if (isKnown && (newSpi === current || newSpi === oldSpi)) return "nothing";
+    // An SA that goes without successor, or an additional one: acknowledged, not used.
+    if ((oldSpi === current && newSpi === 0) || (oldSpi === 0 && newSpi >= SMALLEST_SPI)) {
+      return "nothing";
+    }
+    return oldSpi === current && newSpi >= SMALLEST_SPI && asked === undefined ? "rekey" : "error";
+  }
+
+  /** RFC 7402 §6.9 steps 2 and 3, §6.9.1. */
+  #handleOffer(now: Instant, peer: PeerOffer): void {
+    if (this.#pending === undefined) {
+      const index = Math.max(peer.espInfo.keymatIndex, this.#material.nextIndex);
+      const withDh = peer.publicValue !== undefined || !this.#fits(index);
+      if (!this.#begin(now, false, withDh, peer)) {
+        this.#updates.putBack(peer.toAcknowledge[0]!);
+        this.#context.drop(now, "hip-busy", "no SPI is free");
+        return;
+      }
+    } else {
+      this.#pending.peer = peer;
+    }
+    this.#advance(now);
+  }
+
+  /** A Diffie-Hellman job is done. @returns Whether it was one of ours. */
+  handleJobDone(now: Instant, id: number, job: Job, result: JobResult): boolean {
+    if (job.kind !== "generate-dh" && job.kind !== "agree-dh") return false;
+    const pending = this.#pending;
+    if (pending === undefined || pending.job !== id) {
+      discardSecrets(job, result);
+      return true;
+    }
+    if (job.kind === "agree-dh") wipe(job.keyPair.privateKey);
+    pending.job = undefined;
+    if (result.kind === "generate-dh") pending.keyPair = result.keyPair;
+    else if (result.kind === "agree-dh") pending.keymat = result.keymat;
+    else {
+      this.#giveUp(now, result.kind === "failed" ? `${result.reason}: ${result.detail}` : "");
+      return true;
+    }
+    this.#advance(now);
+    this.#context.reschedule(this.#association);
+    return true;
+  }
+
+  /** See `Updates.handleSigned`. */
+  handleSigned(now: Instant, job: number, packet: Uint8Array | undefined): void {
+    this.#updates.handleSigned(now, job, packet);
+    this.#context.reschedule(this.#association);
+  }
+
+  /** The first packet has come in on an SA that we awaited data on. */
+  handleData(now: Instant, spi: number): void {
+    const pending = this.#pending;
+    if (pending?.ready?.inbound.spi === spi) {
+      // RFC 7402 §3.3.2: as good as the ACK, for the one who answered.
+      if (!pending.isStarter) this.#finish(now);
+    } else if (this.#security.inbound.spi === spi) {
+      const removeAt = after(now, this.#context.settings.latePacketTime);
+      for (const old of this.#retiring) if (old.removeAt > removeAt) old.removeAt = removeAt;
+      this.#context.reschedule(this.#association);
+    }
+  }
+
+  // ---- time ------------------------------------------------------------------------------------
+
+  /** Sets the limits of the SAs in force. */
+  #arm(now: Instant): void {
+    const { rekeyAge, rekeyOctets, rekeySequence } = this.#context.settings;
+    const limits = { octets: rekeyOctets, sequence: rekeySequence };
+    this.#security.inbound.rekeyLimits = limits;
+    this.#security.outbound.rekeyLimits = limits;
+    const share = 0.9 + randomUint32(this.#context.random) / 2 ** 32 / 10;
+    this.#startAt = Number.isFinite(rekeyAge)
+      ? after(now, milliseconds(rekeyAge * share))
+      : undefined;
+  }
+
+  #startLater(now: Instant): void {
+    this.#startAt = after(now, this.#context.settings.rekeyRetryWait);
+    this.#context.reschedule(this.#association);
+  }
+
+  /** When `handleTimeout` has work. */
+  nextTimeout(): Instant | undefined {
+    const rekey = this.#pending === undefined ? this.#startAt : this.#pending.until;
+    let next = earliest(rekey, this.#updates.nextTimeout());
+    for (const { removeAt } of this.#retiring) next = earliest(next, removeAt);
+    return next;
+  }
+
+  /** Does what is due. @returns False when the peer left an UPDATE without ACK (FSM-061). */
+  handleTimeout(now: Instant): boolean {
+    this.#retiring = this.#retiring.filter(({ inbound, removeAt }) => {
+      if (removeAt > now) return true;
+      this.#remove(inbound);
+      return false;
+    });
+    if (!this.#updates.handleTimeout(now)) return false;
+    if (this.#pending !== undefined) {
+      if (this.#pending.until <= now) this.#giveUp(now, "the peer did not finish it");
+    } else if (this.#startAt !== undefined && this.#startAt <= now) {
+      this.start(now, this.#context.settings.rekeyWithDh);
+    }
+    return true;
+  }
+
+  #remove(inbound: InboundSa): void {
+    this.#gone = withTraffic(this.#gone, inbound);
+    this.#context.removeSas(inbound, undefined);
+  }
+
+  /** The association ends: nothing of a rekey stays, neither keys nor SAs beside those in force. */
+  stop(): void {
+    this.#discardPending();
+    for (const { inbound } of this.#retiring.splice(0)) this.#remove(inbound);
+    wipe(this.#material.keymat.prk, this.#material.keyPair.privateKey);
+  }
+}
+
+/** Round trip as the base exchange suggests it: an Initiator waits for two beside the puzzle. */
+export function roundTripOf(association: {
+  readonly role: "initiator" | "responder";
+  readonly baseExchangeTime: Duration | undefined;
+  readonly puzzleTime: Duration | undefined;
+}): Duration | undefined {
+  const { role, baseExchangeTime, puzzleTime } = association;
+  return role === "responder" || baseExchangeTime === undefined
+    ? undefined
+    : milliseconds((baseExchangeTime - (puzzleTime ?? 0)) / 2);
+}
+
+/** Overwrites what a job was given and made when nobody waits for it any more. */
+export function discardSecrets(job: Job, result: JobResult): void {
+  if (job.kind === "agree-dh") wipe(job.keyPair.privateKey);
+  if (result.kind === "generate-dh") wipe(result.keyPair.privateKey);
+  if (result.kind === "agree-dh") wipe(result.keymat.prk);
+}
