@@ -20,6 +20,7 @@ import { registerLabCommands } from "./lab_commands.ts";
 import { registerLookup } from "./lookup.ts";
 import { COLUMNS, type Output, systemOutput } from "./output.ts";
 import { registerPing } from "./ping.ts";
+import { registerRekey } from "./rekey.ts";
 import { registerStatus } from "./status.ts";
 import { registerUp } from "./up.ts";
 import { registerVersion } from "./version.ts";
@@ -35,6 +36,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerLookup,
   registerIdentity,
   registerHost,
+  registerRekey,
   registerClose,
   registerBench,
   registerDemo,

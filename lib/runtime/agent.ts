@@ -393,6 +393,11 @@ function makeApiAgent(parts: Parts): ApiAgent {
       loop.flush();
     },
     associationAt: (address) => associationAt(engine, address),
+    rekey: (peerHit, withDh) => {
+      const isBegun = engine.rekey(now(), peerHit, { withDh });
+      loop.flush();
+      return isBegun;
+    },
     close: (peerHit) => {
       const wasOpen = engine.close(now(), peerHit);
       loop.flush();

@@ -19,6 +19,10 @@ import {
 /** How long `connect` waits for an exchange, in milliseconds; the engine gives up at 4.5 s. */
 const CONNECT_TIMEOUT_MS = 5000;
 
+/** How long `rekey` waits for the peer, and between two looks, in milliseconds. */
+const REKEY_TIMEOUT_MS = 15_000;
+const REKEY_POLL_MS = 10;
+
 /** How long `ping` waits for one reply, in milliseconds. */
 const PING_TIMEOUT_MS = 2000;
 
@@ -36,6 +40,8 @@ export interface ApiAgent {
   connectOpportunistic(address: Uint8Array): void;
   /** The association that carries data to an address, or the opportunistic one made for it. */
   associationAt(address: Uint8Array): AssociationStatus | undefined;
+  /** Begins to replace the keys; false when a rekey is under way already. */
+  rekey(peerHit: Uint8Array, withDh: boolean): boolean;
   /** Closes the association; false when there is none. */
   close(peerHit: Uint8Array): boolean;
   /** Sends an ICMPv6 echo request through HIP; its time in ms, or undefined without a reply. */
@@ -89,6 +95,10 @@ const HANDLERS: { readonly [method: string]: Handler } = {
     return { rttMs: await agent.echo(hit, sequence, timeoutMs) ?? null };
   },
   resolve: async (agent, params) => ({ hit: formatHit((await resolvePeer(agent, params)).hit) }),
+  rekey: async (agent, params) => {
+    const peer = await resolvePeer(agent, params);
+    return await rekeyed(agent, peer, params["withDh"] === true);
+  },
   close: async (agent, params) => {
     const { hit, text } = await resolvePeer(agent, params);
     if (!agent.close(hit)) {
@@ -202,6 +212,32 @@ async function connected(agent: ApiAgent, peer: Target): Promise<AssociationRepo
     }
   } finally {
     stop();
+  }
+}
+
+/** Replaces the keys and waits until the new ones are in use; refuses when that does not happen. */
+async function rekeyed(agent: ApiAgent, peer: Peer, withDh: boolean): Promise<AssociationReport> {
+  const { hit, text } = peer;
+  const before = agent.association(hit);
+  if (before?.state !== "ESTABLISHED") {
+    throw new ApiRefusal("not-found", `There is no established association with ${text}`);
+  }
+  if (!agent.rekey(hit, withDh)) {
+    throw new ApiRefusal("not-ready", `The association with ${text} is being rekeyed already`);
+  }
+  const deadline = agent.now() + REKEY_TIMEOUT_MS;
+  for (;;) {
+    const current = agent.association(hit);
+    if (current?.state !== "ESTABLISHED") {
+      throw new ApiRefusal("unreachable", `The association with ${text} has ended`);
+    }
+    const isNew = current.inboundSpi !== before.inboundSpi &&
+      current.outboundSpi !== before.outboundSpi;
+    if (isNew) return associationReport(current, agent.now());
+    if (agent.now() >= deadline) {
+      throw new ApiRefusal("unreachable", `${text} has not answered; the old keys stay in use`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, REKEY_POLL_MS));
   }
 }
 

@@ -74,7 +74,10 @@ Deno.test("Mistakes on the command line end with one sentence and exit code 2", 
 Deno.test("Commands for a running agent say that hip is not up", async () => {
   await inState(async (state) => {
     for (
-      const args of [["status"], ["ping", "a.test"], ["lookup", "a.test"], ["close", "a.test"]]
+      const args of [["status"], ["ping", "a.test"], ["lookup", "a.test"], ["close", "a.test"], [
+        "rekey",
+        "a.test",
+      ]]
     ) {
       const { code, err } = await run(state, ...args);
       assert.equal(code, 1);

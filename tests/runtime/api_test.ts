@@ -68,6 +68,7 @@ function fakeAgent(changes: Partial<ApiAgent> = {}): ApiAgent {
     association: () => ESTABLISHED,
     connectOpportunistic: () => {},
     associationAt: () => undefined,
+    rekey: () => true,
     close: () => true,
     echo: () => Promise.resolve(0.7),
     lookup: () => Promise.resolve(LOOKUP),
@@ -199,6 +200,38 @@ Deno.test("close takes a HIT or a name and says when there is nothing to close",
   const again = await refused(agent, "close", { peer: "www.hip.test" });
   assert.deepEqual(closed, [String(parseIpAddress(PEER)), String(parseIpAddress(PEER))]);
   assert.equal(again.message, "There is no association with www.hip.test");
+});
+
+Deno.test("rekey answers when both SPIs are new, and says why not otherwise", async () => {
+  let status = ESTABLISHED;
+  const asked: boolean[] = [];
+  const agent = fakeAgent({
+    association: () => status,
+    rekey: (_, withDh) => {
+      asked.push(withDh);
+      setTimeout(() => status = { ...status, inboundSpi: 0x999 }, 15);
+      setTimeout(() => status = { ...status, outboundSpi: 0x888 }, 45);
+      return true;
+    },
+  });
+  const response = await ask(agent, "rekey", { peer: PEER, withDh: true });
+  assert.ok(response.ok);
+  const { inboundSpi, outboundSpi } = response.result as AssociationReport;
+  assert.deepEqual([inboundSpi, outboundSpi], ["0x00000999", "0x00000888"]);
+  assert.deepEqual(asked, [true]);
+
+  const busy = fakeAgent({ rekey: () => false });
+  assert.match((await refused(busy, "rekey", { peer: PEER })).message, /being rekeyed already/);
+  const absent = fakeAgent({ association: () => undefined });
+  assert.match((await refused(absent, "rekey", { peer: PEER })).message, /no established/);
+  const ending = fakeAgent({
+    association: () => status,
+    rekey: () => {
+      status = { ...status, state: "CLOSING" };
+      return true;
+    },
+  });
+  assert.match((await refused(ending, "rekey", { peer: PEER })).message, /has ended/);
 });
 
 Deno.test("A name without a Host Identity is refused with the reason", async () => {
