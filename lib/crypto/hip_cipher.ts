@@ -48,7 +48,7 @@ export function encryptParameterContents(
   iv: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array {
-  const { name, ivLength } = cipherOf(cipherId);
+  const { name, ivLength } = cipherFor(cipherId, key);
   if (iv.length !== ivLength) {
     throw new RangeError(`Cannot encrypt: need an IV of ${ivLength} octets, have ${iv.length}`);
   }
@@ -74,7 +74,7 @@ export function decryptParameterContents(
   key: Uint8Array,
   data: Uint8Array,
 ): Uint8Array | undefined {
-  const { name, ivLength } = cipherOf(cipherId);
+  const { name, ivLength } = cipherFor(cipherId, key);
   if (name === undefined) return data.slice();
   const length = data.length - ivLength;
   if (length < AES_BLOCK || length % AES_BLOCK !== 0) return undefined;
@@ -91,4 +91,11 @@ function cipherOf(cipherId: number): HipCipher {
   const cipher = CIPHERS.get(cipherId);
   if (cipher === undefined) throw new RangeError(`Cannot use HIP cipher ${cipherId}: unknown`);
   return cipher;
+}
+
+/** The cipher of a key; the runtime would end the process on a key of another length. */
+function cipherFor(cipherId: number, key: Uint8Array): HipCipher {
+  const cipher = cipherOf(cipherId);
+  if (key.length === cipher.keyLength) return cipher;
+  throw new RangeError(`Cannot use a key of ${key.length} octets: need ${cipher.keyLength}`);
 }
