@@ -304,6 +304,7 @@ export class Engine {
       case PACKET.R2:
         return association?.handleR2(now, packet) ?? noAssociation(association);
       default:
+        if (!this.#notifier.admits(now, packet)) return "hip-rate-limited";
         return association?.handleControl(now, packet, addresses) ?? noAssociation(association);
     }
   }

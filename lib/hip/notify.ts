@@ -12,7 +12,7 @@ import { type Random, randomBytes } from "../base/random.ts";
 import { type Instant, seconds } from "../base/time.ts";
 import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import { NOTIFY, PACKET } from "../wire/hip/code_points.ts";
-import { HIP_FIELD, HIP_HEADER_LENGTH } from "../wire/hip/packet.ts";
+import { HIP_FIELD, HIP_HEADER_LENGTH, type HipPacket } from "../wire/hip/packet.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
 import type { AddressPair } from "./association_context.ts";
@@ -23,6 +23,9 @@ import { RateLimit } from "./rate_limit.ts";
 /** NOTIFY packets per second to one HIT, and to all together. */
 const PER_PEER = 1;
 const PER_HOST = 10;
+
+/** Received NOTIFY packets per second and HIT whose signature is looked at: they have no MAC. */
+const LOOKED_AT = 2;
 
 /** The bucket that all share. */
 const EVERYBODY = new Uint8Array(0);
@@ -84,11 +87,21 @@ export class Notifier {
   readonly #context: NotifyContext;
   readonly #perPeer: RateLimit;
   readonly #perHost: RateLimit;
+  readonly #received: RateLimit;
 
   constructor(context: NotifyContext) {
     this.#context = context;
     this.#perPeer = new RateLimit(context.random, PER_PEER, seconds(1));
     this.#perHost = new RateLimit(context.random, PER_HOST, seconds(1));
+    this.#received = new RateLimit(context.random, LOOKED_AT, seconds(1));
+  }
+
+  /**
+   * Whether a received packet may cost the check of a signature: with forged NOTIFY packets, which
+   * need no key to be made, one could otherwise keep us from hearing CLOSE and UPDATE.
+   */
+  admits(now: Instant, { packetType, senderHit }: HipPacket): boolean {
+    return packetType !== PACKET.NOTIFY || this.#received.allow(now, senderHit);
   }
 
   /**

@@ -81,8 +81,8 @@ function fromA(pair: EnginePair, bytes: Uint8Array): OutgoingPacket {
   return { protocol: HIP_PROTOCOL, ...path, bytes, trafficClass: 0, hopLimit: 64 };
 }
 
-/** A packet that A signs, with a right MAC under the keys of the association. */
-function signedByA(pair: EnginePair, packetType: number, parameters: Uint8Array[]) {
+/** Makes packets that A signs, with a right MAC under the keys of the association. */
+function signerOfA(pair: EnginePair) {
   let job: Job | undefined;
   // The keys are in the job of a CLOSE that A makes, and which is lost.
   pair.tamper = (candidate, result) => {
@@ -94,10 +94,17 @@ function signedByA(pair: EnginePair, packetType: number, parameters: Uint8Array[
   pair.settle();
   pair.tamper = (_, result) => result;
   assert.ok(job?.kind === "sign-packet");
-  const mac = packetType === PACKET.NOTIFY ? undefined : job.mac;
-  const result = runJob({ ...job, mac, packetType, parameters });
-  assert.ok(result.kind === "sign-packet");
-  return fromA(pair, result.packet);
+  const close = job;
+  return (packetType: number, parameters: Uint8Array[]): OutgoingPacket => {
+    const mac = packetType === PACKET.NOTIFY ? undefined : close.mac;
+    const result = runJob({ ...close, mac, packetType, parameters });
+    assert.ok(result.kind === "sign-packet");
+    return fromA(pair, result.packet);
+  };
+}
+
+function signedByA(pair: EnginePair, packetType: number, parameters: Uint8Array[]) {
+  return signerOfA(pair)(packetType, parameters);
 }
 
 /** The I2 of A with its job's policy and result changed, caught on the way. */
@@ -322,6 +329,7 @@ for (
     [{ ...POLICY, espSuites: [12] }, NOTIFY.NO_ESP_PROPOSAL_CHOSEN, "ESP-021"],
     [{ ...POLICY, hipCiphers: [1] }, NOTIFY.NO_HIP_PROPOSAL_CHOSEN, "NTF-020"],
     [{ ...POLICY, dhGroups: [9] }, NOTIFY.NO_DH_PROPOSAL_CHOSEN, "NTF-019"],
+    [{ ...POLICY, hitSuites: [1] }, NOTIFY.UNSUPPORTED_HIT_SUITE, "NTF-021"],
   ] as const
 ) {
   Deno.test(`${ids} an Initiator that finds nothing acceptable in R1 says so, with its key (type ${error})`, () => {
@@ -341,7 +349,7 @@ for (
   });
 }
 
-Deno.test("NTF-005 NTF-006 NTF-007 NTF-009 NTF-010 NTF-011 NTF-003 FSM-059 a NOTIFY of any type is named in the log and changes nothing", () => {
+Deno.test("NTF-005 NTF-006 NTF-007 NTF-009 NTF-010 NTF-011 NTF-027 NTF-003 FSM-059 a NOTIFY of any type is named in the log, changes nothing and is not answered", () => {
   const lines: string[] = [];
   const logger: Logger = { log: (_, message) => lines.push(message) };
   const pair = makePair({ logger });
@@ -362,6 +370,31 @@ Deno.test("NTF-005 NTF-006 NTF-007 NTF-009 NTF-010 NTF-011 NTF-003 FSM-059 a NOT
   assert.deepEqual(pair.b.engine.association(ALICE.hit), before);
   // NTF-027: and nothing answers it.
   assert.deepEqual(pair.b.sent, []);
+});
+
+Deno.test("forged NOTIFY packets cost two signature checks a second, and CLOSE is still heard", () => {
+  const pair = makePair();
+  pair.ping(pair.a, pair.b);
+  const data = new Uint8Array(0);
+  const notification = encodeParameter(NOTIFICATION, { messageType: 7, data });
+  const sign = signerOfA(pair);
+  const notify = sign(PACKET.NOTIFY, [notification]);
+  const at = contentsOf(notify, PARAMETER.HIP_SIGNATURE) + 10;
+  const held: Job[] = [];
+  // The worker has no time for any of them.
+  pair.tamper = (job, result, end) => {
+    if (end !== pair.b || job.kind !== "verify-signature") return result;
+    held.push(job);
+    return undefined;
+  };
+  for (let i = 0; i < 50; i++) {
+    pair.inject(pair.b, changed(notify, (bytes) => bytes[at] = i));
+  }
+  assert.equal(held.length, 2);
+  assert.equal(pair.b.engine.status().drops["hip-rate-limited"], 48);
+  pair.tamper = (_, result) => result;
+  pair.inject(pair.b, sign(PACKET.CLOSE, [closeTlv]));
+  assert.equal(pair.b.engine.association(ALICE.hit)?.state, "CLOSED");
 });
 
 Deno.test("a signed NOTIFY without its form is dropped by name", () => {
