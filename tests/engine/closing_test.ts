@@ -30,7 +30,7 @@ function advanceAlone({ pair }: Scene, span: Duration): void {
   pair.passes = passes;
 }
 
-Deno.test("PKT-007 PKT-008 CLS-002 CLS-004 CLOSE and CLOSE_ACK hold the echo, HIP_MAC and HIP_SIGNATURE, and nothing else", () => {
+Deno.test("PKT-007 PKT-008 CLS-002 CLS-004 ECH-004 CLOSE and CLOSE_ACK hold the echo, HIP_MAC and HIP_SIGNATURE, and nothing else", () => {
   const scene = sceneIn("ESTABLISHED");
   const close = closeFrom(scene);
   const [acknowledgement] = scene.meet(close).sent;

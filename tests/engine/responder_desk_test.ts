@@ -158,7 +158,7 @@ Deno.test("R1C-011 PUZ-019 R1M-008 a solution is taken as long as its puzzle may
   }
 });
 
-Deno.test("PUZ-017 PUZ-018 TMR-015 the secret behind #I is renewed with the R1s: the same I1 and Opaque get another #I", () => {
+Deno.test("PUZ-012 PUZ-017 PUZ-018 TMR-015 the secret behind #I is renewed with the R1s: the same I1 and Opaque get another #I", () => {
   const puzzleAfter = (wait: number) => {
     // Equal seeds: equal secrets and equal Opaque, unless time has changed them.
     const pair = makePair({ settings: { r1Lifetime: seconds(300) } });

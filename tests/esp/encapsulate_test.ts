@@ -153,7 +153,7 @@ Deno.test("ESP-172 ESP-194 HIP, tunnels, hop-by-hop and routing headers do not g
   }
 });
 
-Deno.test("ESP-193 destination options and fragments travel inside, first in the payload", () => {
+Deno.test("ESP-170 ESP-193 destination options and fragments travel inside, first in the payload", () => {
   const { outbound, inbound } = saPair(13);
   for (const nextHeader of [60, 44, 58, 17, 6, 132]) {
     const packet = innerPacket(payloadOf(24), { nextHeader });

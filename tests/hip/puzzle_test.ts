@@ -27,7 +27,7 @@ const SUBJECT: PuzzleSubject = {
 };
 
 for (const name of CAPTURES) {
-  Deno.test(`PUZ-001 PUZ-005 solves() agrees with the solution in ${name}`, () => {
+  Deno.test(`PUZ-001 PUZ-004 PUZ-005 solves() agrees with the solution in ${name}`, () => {
     const { r1, i2, rhash } = openCapture(name);
     const { difficultyK } = r1.require(PUZZLE);
     const { randomI, solutionJ } = i2.require(SOLUTION);

@@ -88,7 +88,7 @@ testLayout(
   "0243 0004 0004 0002",
 );
 testLayout(
-  "PRM-009 ENCRYPTED: Reserved, then IV and ciphertext",
+  "PRM-009 ENC-006 ENCRYPTED: Reserved, then IV and ciphertext",
   ENCRYPTED,
   { data: fromHex("0102030405") },
   "0281 0009 00000000 0102030405 000000",
@@ -105,7 +105,7 @@ testLayout(
   "02c1 000e 0005 1003 0007 0001aabbcc 016100 000000000000",
 );
 testLayout(
-  "PRM-011 HIT_SUITE_LIST: the ID in the high half of each octet",
+  "PRM-011 NEG-003 HIT_SUITE_LIST: the ID in the high half of each octet",
   HIT_SUITE_LIST,
   { suiteIds: [1, 2, 5] },
   "02cb 0003 10 20 50 00",
