@@ -63,7 +63,8 @@ class Story {
     const what = chance.below(100);
     if (what < 34) this.#deliverNext();
     else if (what < 56) this.#runJob(host);
-    else if (what < 66) this.#ping(host, this.#hosts[1 - index]!);
+    else if (what < 64) this.#ping(host, this.#hosts[1 - index]!);
+    else if (what < 66) this.#rekey(host, this.#hosts[1 - index]!);
     else if (what < 76) this.#passTime();
     else if (what < 80) this.#wire.splice(chance.below(this.#wire.length + 1), 1);
     else if (what < 84) this.#again((packet) => packet);
@@ -267,6 +268,10 @@ class Story {
 
   #connectOpportunistic(host: FuzzHost, peer: number): void {
     host.engine.connectOpportunistic(this.#now, this.#addresses[peer]!);
+  }
+
+  #rekey(host: FuzzHost, peer: FuzzHost): void {
+    host.engine.rekey(this.#now, peer.hit, { withDh: this.#chance.below(2) === 0 });
   }
 
   #relocate(index: number): void {
