@@ -355,3 +355,18 @@ Deno.test("ESP-252 a rekey whose key cannot be made leaves the SAs in use, and a
   assert.notDeepEqual(spis(story), before);
   assert.equal(b.engine.rekey(pair.now, new Uint8Array(16), { withDh: false }), false);
 });
+
+Deno.test("UPD-007 ESP-240 ESP-247 crossing offers with DH are acknowledged only when the new inbound SA stands", () => {
+  const story = new UpdateStory();
+  const { a, b, pair } = story;
+  a.engine.rekey(pair.now, b.hit, { withDh: true });
+  b.engine.rekey(pair.now, a.hit, { withDh: true });
+  pair.settle();
+  spis(story);
+  for (const end of [a, b]) {
+    const kinds = end.jobs.map(({ kind }) => kind);
+    assert.equal(kinds.filter((kind) => kind === "sign-packet").length, 2);
+    // The ACK is the second packet that is signed; the SA is made from the key agreed on.
+    assert.ok(kinds.lastIndexOf("sign-packet") > kinds.indexOf("agree-dh"), `${kinds}`);
+  }
+});
