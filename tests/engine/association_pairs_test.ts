@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { seconds } from "../../lib/base/time.ts";
-import { PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
+import { PACKET, PARAMETER, parameterTypeName } from "../../lib/wire/hip/code_points.ts";
 import { HIP_FIELD, parseHipPacket } from "../../lib/wire/hip/packet.ts";
 import { encodeParameter } from "../../lib/wire/hip/parameter.ts";
 import { DH_GROUP_LIST } from "../../lib/wire/hip/parameters/dh_group_list.ts";
@@ -109,7 +109,7 @@ Deno.test("SIG-015 a packet with a wrong length or checksum makes nobody verify 
   }
 });
 
-Deno.test("DHG-013 DHG-014 an R1 with an unfit group counts when its signature is right, and is ignored when not", () => {
+Deno.test("DHG-013 DHG-014 PKT-006 an R1 with an unfit group counts when its signature is right, and is ignored when not", () => {
   const policy = { ...POLICY, dhGroups: [9] };
   const pair = new EnginePair(
     new End(ALICE, "192.0.2.1", 1, { policy }),
@@ -125,6 +125,9 @@ Deno.test("DHG-013 DHG-014 an R1 with an unfit group counts when its signature i
   assert.equal(pair.a.engine.status().drops["hip-signature-failed"], 1);
   pair.inject(pair.a, r1);
   assert.deepEqual(pair.a.sent.map(typeOf), [PACKET.NOTIFY]);
+  const names = parseHipPacket((pair.a.sent as OutgoingPacket[])[0]!.bytes).parameters
+    .map(({ type }) => parameterTypeName(type));
+  assert.deepEqual(names, ["HOST_ID", "NOTIFICATION", "HIP_SIGNATURE"]);
   assert.equal(pair.a.engine.status().drops["hip-no-common-group"], 1);
 });
 

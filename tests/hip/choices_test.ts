@@ -7,14 +7,17 @@ import { decryptParameterContents } from "../../lib/crypto/hip_cipher.ts";
 import { puzzleLifetime } from "../../lib/hip/constants.ts";
 import { chooseDhGroup, chooseEspSuite, chooseHipCipher } from "../../lib/hip/negotiation.ts";
 import { hostIdTlv } from "../../lib/hip/packet_builder.ts";
+import { checkI2Form } from "../../lib/hip/responder.ts";
 import { hitSuiteId } from "../../lib/identity/hit.ts";
 import { DEFAULT_CONFIG } from "../../lib/runtime/config.ts";
-import { PARAMETER } from "../../lib/wire/hip/code_points.ts";
-import { parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
+import { emitHipPacket, parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { encodeParameter } from "../../lib/wire/hip/parameter.ts";
 import { DIFFIE_HELLMAN } from "../../lib/wire/hip/parameters/diffie_hellman.ts";
 import { ENCRYPTED } from "../../lib/wire/hip/parameters/encrypted.ts";
 import { ESP_TRANSFORM } from "../../lib/wire/hip/parameters/esp_transform.ts";
 import { HIP_CIPHER } from "../../lib/wire/hip/parameters/hip_cipher.ts";
+import { R1_COUNTER } from "../../lib/wire/hip/parameters/r1_counter.ts";
 import { TRANSPORT_FORMAT_LIST } from "../../lib/wire/hip/parameters/transport_format_list.ts";
 import {
   buildI2Job,
@@ -138,4 +141,43 @@ Deno.test("PUZ-008 the Lifetime octet v stands for 2^(v - 32) seconds", () => {
   for (const [v, ms] of [[32, 1000], [33, 2000], [31, 500], [38, 64_000], [0, 1000 * 2 ** -32]]) {
     assert.equal(puzzleLifetime(v!), ms);
   }
+});
+
+/** The verdict of the Responder's cheap checks on an I2 with one parameter replaced. */
+function verdictWith(type: number, tlv: Uint8Array | undefined): string | undefined {
+  const to = exchangeToR1();
+  const { i2 } = succeed(buildI2Job(to));
+  const { parameters, senderHit, receiverHit } = parseHipPacket(i2);
+  const others = parameters.filter((parameter) => parameter.type !== type)
+    .map(({ offset, size }) => i2.slice(offset, offset + size));
+  const tlvs = tlv === undefined ? others : [...others, tlv];
+  const changed = emitHipPacket({ packetType: PACKET.I2, senderHit, receiverHit }, tlvs);
+  return checkI2Form(parseHipPacket(changed), to.prepared.template, WIDE_POLICY)?.reason;
+}
+
+Deno.test("TFL-007 the Responder looks at the transport format of I2: it is the one that R1 offered", () => {
+  const formatsOf = (...formats: number[]) =>
+    verdictWith(
+      PARAMETER.TRANSPORT_FORMAT_LIST,
+      encodeParameter(TRANSPORT_FORMAT_LIST, { formats }),
+    );
+  assert.equal(formatsOf(4095), undefined);
+  for (const formats of [[4094], [4095, 4094], [2050, 4095]]) {
+    assert.equal(formatsOf(...formats), "hip-no-transport-format");
+  }
+});
+
+Deno.test("R1C-001 R1_COUNTER of R1 is understood and comes back in I2, where it must be the one of the R1", () => {
+  const { built, r1 } = runExchange();
+  const { generation } = parseHipPacket(r1).require(R1_COUNTER);
+  assert.equal(parseHipPacket(built.i2).require(R1_COUNTER).generation, generation);
+  const withCounter = (counter: bigint) =>
+    verdictWith(
+      PARAMETER.R1_COUNTER,
+      encodeParameter(R1_COUNTER, { reserved: 0, generation: counter }),
+    );
+  assert.equal(withCounter(generation), undefined);
+  assert.equal(withCounter(generation + 1n), "hip-old-generation");
+  assert.equal(withCounter(generation - 1n), "hip-old-generation");
+  assert.equal(verdictWith(PARAMETER.R1_COUNTER, undefined), "hip-old-generation");
 });
