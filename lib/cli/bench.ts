@@ -19,6 +19,7 @@ import {
   renderMarkdown,
 } from "./bench_report.ts";
 import { type CliContext, example } from "./context.ts";
+import { wrap } from "./format.ts";
 import { COLUMNS, type Output, printJson } from "./output.ts";
 import { renderTable } from "./table.ts";
 
@@ -101,24 +102,16 @@ export function chosenMeasurements(only: string | undefined): ReadonlySet<Measur
 export function renderText(report: BenchReport): string[] {
   const rows = benchRows(report).map(({ what, raw, hip, ratio }) => [what, raw, hip, ratio]);
   return [
-    ...machineLines(report).flatMap(wrap),
+    ...machineLines(report).flatMap(wrapped),
     "",
     ...renderTable([["", "raw veth", "HIP", "ratio"], ...rows], { shrinkable: [0] }),
     "",
-    ...methodLines(report).flatMap(wrap),
+    ...methodLines(report).flatMap(wrapped),
   ];
 }
 
-/** Breaks a line between words. */
-function wrap(line: string): string[] {
-  const lines = [""];
-  for (const word of line.split(" ")) {
-    const last = lines.at(-1)!;
-    if (last === "") lines[lines.length - 1] = word;
-    else if (last.length + 1 + word.length > COLUMNS) lines.push(`  ${word}`);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines;
+function wrapped(line: string): string[] {
+  return wrap(line, COLUMNS, "  ");
 }
 
 async function runBench(

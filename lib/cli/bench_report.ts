@@ -1,5 +1,6 @@
 /** The results of `hip bench`, and how they look: a table for terminals, one for Markdown. Pure. */
 
+import { dhGroupName } from "../engine/describe.ts";
 import type { IdentityKind } from "../identity/host_identity.ts";
 import type { ExchangeReport } from "./bench_exchange.ts";
 import type { Machine } from "./bench_machine.ts";
@@ -25,16 +26,6 @@ export interface BenchRow {
   readonly hip: string;
   readonly ratio: string;
 }
-
-const GROUP_NAMES: Readonly<Record<number, string>> = {
-  3: "MODP 1536",
-  4: "MODP 3072",
-  7: "P-256",
-  8: "P-384",
-  9: "P-521",
-  10: "SECP160R1",
-  11: "MODP 2048",
-};
 
 const KIND_NAMES: Readonly<Record<IdentityKind, string>> = {
   "rsa": "RSA",
@@ -77,7 +68,7 @@ function exchangeRows(report: ExchangeReport | undefined): BenchRow[] {
   if (report === undefined) return [];
   const { rawTwoRoundTrips, hardK } = report;
   return report.rows.flatMap(({ kind, dhGroup, withoutPuzzle, withPuzzle }) => {
-    const group = `DH ${dhGroup}, ${GROUP_NAMES[dhGroup] ?? "?"}`;
+    const group = `DH ${dhGroup}, ${dhGroupName(dhGroup)}`;
     const what = `exchange, ${KIND_NAMES[kind]} (${group})`;
     return [
       timeRow(what, rawTwoRoundTrips, withoutPuzzle),

@@ -9,8 +9,8 @@
  */
 
 import type { EventReport } from "../runtime/api_protocol.ts";
-import { abbreviateHit, count } from "./format.ts";
-import { wrap } from "./demo_text.ts";
+import { abbreviateHit, count, wrap } from "./format.ts";
+
 import { COLUMNS, type Output } from "./output.ts";
 
 /** Columns: of a time, between the two hosts, and of what stands left of the sentences. */

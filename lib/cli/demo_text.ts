@@ -2,7 +2,7 @@
 
 import type { LabAddresses, LabFamilies } from "../lab/lab.ts";
 import type { RouterCounters } from "../lab/router_counters.ts";
-import { count, formatSpan } from "./format.ts";
+import { count, formatSpan, wrap } from "./format.ts";
 import { COLUMNS, type Output } from "./output.ts";
 
 type Paint = Output["paint"];
@@ -153,19 +153,4 @@ export function nextSteps(): string[] {
     "  sudo hip up                           HIP on this machine, for real",
     "  sudo hip identity show --hosts        the line that another host needs of you",
   ];
-}
-
-/** Breaks `text` between words into lines of at most `width` columns. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

@@ -53,3 +53,18 @@ export function sentence(text: string): string {
   // A command or a path at the end stays as it can be copied.
   return /[.!?)"]$/.test(begun) || /(?:Run|with): \S+( \S+)*$/.test(begun) ? begun : `${begun}.`;
 }
+
+/** Breaks `text` between words into lines of at most `width` columns; later ones begin `indent`. */
+export function wrap(text: string, width: number, indent = ""): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = indent + word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -4,8 +4,8 @@ import type { Command } from "commander";
 import { ApiClient } from "../runtime/api_client.ts";
 import type { AssociationReport, StatusReport } from "../runtime/api_protocol.ts";
 import { type CliContext, example, pathsOf } from "./context.ts";
-import { abbreviateHit, formatOctets, formatSpan } from "./format.ts";
-import { type Output, printJson } from "./output.ts";
+import { abbreviateHit, formatOctets, formatSpan, wrap } from "./format.ts";
+import { COLUMNS, type Output, printJson } from "./output.ts";
 import { renderTable } from "./table.ts";
 
 /** Time between two pictures of `--watch`, in milliseconds. */
@@ -43,8 +43,13 @@ export function statusLines(report: StatusReport, paint: Output["paint"]): strin
     `${state} ${formatSpan(report.upForMs)}   DNS ${dnsState(report)}   ` +
       `data path: user space, ${report.espProvider}`,
   );
-  if (report.locators.length > 0) lines.push(`addresses: ${report.locators.join(", ")}`);
-  for (const warning of report.warnings) lines.push(paint("yellow", `warning: ${warning}`));
+  if (report.locators.length > 0) {
+    lines.push(...wrap(`addresses: ${report.locators.join(", ")}`, COLUMNS, "  "));
+  }
+  for (const warning of report.warnings) {
+    const sentence = wrap(`warning: ${warning}`, COLUMNS, "  ");
+    lines.push(...sentence.map((line) => paint("yellow", line)));
+  }
   lines.push("");
   if (report.associations.length === 0) {
     lines.push("No associations. Try: hip ping NAME");

@@ -1,3 +1,4 @@
+import { wrap } from "../../lib/cli/format.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
@@ -8,7 +9,6 @@ import {
   resultTable,
   reuseLines,
   routerLines,
-  wrap,
 } from "../../lib/cli/demo_text.ts";
 import { COLUMNS } from "../../lib/cli/output.ts";
 import { CLIENT_ADDRESSES, SERVER_ADDRESSES } from "../../lib/lab/lab.ts";
