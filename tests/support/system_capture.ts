@@ -72,10 +72,12 @@ export class Capture {
         "-Z",
         "root",
         "-n",
+        // In immediate mode every slot of the buffer is as long as a packet may be: with whole
+        // super-packets there would be room for sixty, and a burst would get lost.
         "-s",
-        "0",
+        "2048",
         "-B",
-        "16384",
+        "32768",
         "-U",
         "-w",
         file,
