@@ -3,8 +3,9 @@
  * an I2 passes the cheap checks of RFC 7401 §6.9 in order of cost before any public-key work
  * (RFC 7401 §4.1.1, §6.7, §6.9).
  *
- * Work per packet: an I1 costs one hash, one copy of an R1 and its checksum. An I2 costs two
- * hashes until its puzzle has been found right.
+ * Work per packet: an I1 costs its parsing, one hash, one copy of an R1 with its checksum, and the
+ * parsing of both R1s, to fill in the one and to name the other in the trace. An I2 costs its parsing
+ * and two hashes until its puzzle has been found right.
  */
 
 import { bytesEqual, concatBytes, isAllZero, toHex, wipe } from "../base/bytes.ts";

@@ -5,6 +5,7 @@
  */
 
 import { finishSum, sumBytes } from "./checksum.ts";
+import { emitIcmpMessage } from "./icmp_message.ts";
 import { isMulticast, isUnspecified, mapIpv4 } from "./ip_address.ts";
 import { buildIpv4Packet, IPV4_FIELD, IPV4_HEADER_LENGTH, parseIpv4Header } from "./ipv4.ts";
 import { NEXT_HEADER } from "./ipv6.ts";
@@ -143,13 +144,6 @@ function buildMessage(
   source: Uint8Array,
   destination: Uint8Array,
 ): Uint8Array {
-  const payload = new Uint8Array(ICMP_HEADER_LENGTH + body.length);
-  payload[0] = type;
-  payload[1] = code;
-  new DataView(payload.buffer).setUint32(4, word);
-  payload.set(body, ICMP_HEADER_LENGTH);
-  const checksum = finishSum(sumBytes(payload, 0, payload.length));
-  payload[2] = checksum >>> 8;
-  payload[3] = checksum;
+  const payload = emitIcmpMessage({ type, code, word, body });
   return buildIpv4Packet({ source, destination, protocol: NEXT_HEADER.icmp, payload });
 }

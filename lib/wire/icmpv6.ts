@@ -3,7 +3,8 @@
  * checksum; errors go to the source of the packet they quote and never exceed 1280 octets.
  */
 
-import { finishSum, pseudoHeaderSum, sumBytes, upperLayerChecksum } from "./checksum.ts";
+import { pseudoHeaderSum, upperLayerChecksum } from "./checksum.ts";
+import { emitIcmpMessage } from "./icmp_message.ts";
 import { isMulticast, isUnspecified } from "./ip_address.ts";
 import {
   buildIpv6Packet,
@@ -160,14 +161,8 @@ function buildMessage(
   destination: Uint8Array,
   hopLimit: number,
 ): Uint8Array {
-  const message = new Uint8Array(ICMPV6_HEADER_LENGTH + body.length);
-  message[0] = type;
-  message[1] = code;
-  new DataView(message.buffer).setUint32(4, word);
-  message.set(body, ICMPV6_HEADER_LENGTH);
-  const pseudo = pseudoHeaderSum(source, destination, NEXT_HEADER.icmpv6, message.length);
-  const checksum = finishSum(sumBytes(message, 0, message.length, pseudo));
-  message[2] = checksum >>> 8;
-  message[3] = checksum;
+  const length = ICMPV6_HEADER_LENGTH + body.length;
+  const pseudo = pseudoHeaderSum(source, destination, NEXT_HEADER.icmpv6, length);
+  const message = emitIcmpMessage({ type, code, word, body }, pseudo);
   return buildIpv6Packet(source, destination, NEXT_HEADER.icmpv6, message, hopLimit);
 }

@@ -18,7 +18,8 @@ import type { ControlSettings } from "../../lib/hip/constants.ts";
 import type { ExchangePolicy, Job } from "../../lib/hip/jobs.ts";
 import { runJob } from "../../lib/hip/run_job.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
-import { loadDatagram, takeDatagram } from "../support/datagrams.ts";
+import { outgoingPacket } from "../../lib/engine/effects.ts";
+import { loadDatagram } from "../support/datagrams.ts";
 import { Application } from "./application.ts";
 import type { InnerHost, LinkEnd, Network } from "./roles.ts";
 
@@ -136,7 +137,7 @@ export class Host implements InnerHost, LinkEnd {
     const buffer = this.#buffer;
     buffer.load(packet);
     if (this.engine.handleTunPacket(this.world.now, buffer) === "transmit") {
-      this.world.route(this, takeDatagram(buffer));
+      this.world.route(this, outgoingPacket(buffer));
     }
     this.#settle();
   }

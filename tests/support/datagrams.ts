@@ -13,16 +13,3 @@ export function loadDatagram(buffer: PacketBuffer, packet: OutgoingPacket): void
   path.trafficClass = packet.trafficClass;
   path.hopLimit = packet.hopLimit;
 }
-
-/** A copy of what the buffer holds, as it leaves its sender. */
-export function takeDatagram(buffer: PacketBuffer): OutgoingPacket {
-  const { path } = buffer;
-  return {
-    protocol: path.protocol,
-    source: path.localAddress.slice(),
-    destination: path.peerAddress.slice(),
-    bytes: buffer.contents().slice(),
-    trafficClass: path.trafficClass,
-    hopLimit: path.hopLimit,
-  };
-}

@@ -16,7 +16,8 @@ import type { ExchangePolicy, Job, JobResult } from "../../lib/hip/jobs.ts";
 import { runJob } from "../../lib/hip/run_job.ts";
 import { buildIcmpv6Echo } from "../../lib/wire/icmpv6.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
-import { loadDatagram, takeDatagram } from "./datagrams.ts";
+import { outgoingPacket } from "../../lib/engine/effects.ts";
+import { loadDatagram } from "./datagrams.ts";
 
 export const POLICY: ExchangePolicy = {
   dhGroups: [7, 8],
@@ -107,7 +108,7 @@ export class EnginePair {
     const buffer = this.#buffer;
     buffer.load(packet);
     if (from.engine.handleTunPacket(this.now, buffer) === "transmit") {
-      from.sent.push(takeDatagram(buffer));
+      from.sent.push(outgoingPacket(buffer));
     }
     this.settle();
   }

@@ -17,7 +17,8 @@ import {
 import { buildIcmpv6Echo } from "../../lib/wire/icmpv6.ts";
 import { formatIpAddress, parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { Chance } from "./chance.ts";
-import { loadDatagram, takeDatagram } from "./datagrams.ts";
+import { outgoingPacket } from "../../lib/engine/effects.ts";
+import { loadDatagram } from "./datagrams.ts";
 import { FuzzHost } from "./fuzz_host.ts";
 import { testIdentity } from "./identities.ts";
 
@@ -149,7 +150,7 @@ class Story {
     this.#buffer.load(packet);
     if (from.engine.handleTunPacket(this.#now, this.#buffer) !== "transmit") return;
     from.assertCarriesData(localHit, peerHit);
-    from.sent.push(takeDatagram(this.#buffer));
+    from.sent.push(outgoingPacket(this.#buffer));
   }
 
   #deliverNext(): void {

@@ -11,7 +11,13 @@ import {
   startLabAgent,
   startLabDns,
 } from "../../lib/lab/agents.ts";
-import { type CommandResult, Lab, type LabFamilies, type LabHost } from "../../lib/lab/lab.ts";
+import {
+  type CommandResult,
+  Lab,
+  type LabFamilies,
+  type LabHost,
+  runCommand,
+} from "../../lib/lab/lab.ts";
 import { startWeb, waitFor } from "../../lib/lab/services.ts";
 import type { AssociationReport, StatusReport } from "../../lib/runtime/api_protocol.ts";
 
@@ -163,6 +169,13 @@ export async function runFixture<T>(host: LabHost, file: string, ...args: string
   const { code, stdout, stderr } = await host.run(fixture(file, ...args), { timeoutMs: 60_000 });
   if (code !== 0) throw new Error(`${file} ended with ${code}: ${stderr}`);
   return JSON.parse(stdout.trim().split("\n").at(-1)!) as T;
+}
+
+/** Starts the transfer server. @returns SHA-256 of the `length` octets that it serves. */
+export async function startTransfers(host: LabHost, length: number): Promise<string> {
+  await startFixture(host, "transfer_server.ts");
+  const hash = await runCommand(fixture("transfer_server.ts", "hash", String(length)));
+  return JSON.parse(hash.stdout) as string;
 }
 
 /** Starts a fixture and waits for the first line it prints. */

@@ -14,10 +14,9 @@ import { runCommand } from "../../lib/lab/lab.ts";
 import {
   associationWith,
   CANNOT_RUN,
-  fixture,
   hip,
   hitOf,
-  startFixture,
+  startTransfers,
   statusOf,
   withScene,
 } from "../support/system.ts";
@@ -30,10 +29,7 @@ Deno.test({
   ignore: CANNOT_RUN,
   fn: () =>
     withScene({}, async ({ lab, client, server }) => {
-      await startFixture(server.host, "transfer_server.ts");
-      const expected = JSON.parse(
-        (await runCommand(fixture("transfer_server.ts", "hash", String(LENGTH)))).stdout,
-      );
+      const expected = await startTransfers(server.host, LENGTH);
       assert.equal((await hip(client, "ping", SERVER_NAME, "-c", "1")).code, 0);
       const seen = new Set([(await associationWith(client, server)).inboundSpi]);
 

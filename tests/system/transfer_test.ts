@@ -12,12 +12,12 @@ import { SERVER_NAME } from "../../lib/lab/agents.ts";
 import {
   CANNOT_RUN,
   fetchPage,
-  fixture,
   hip,
   hitOf,
   PAGE,
   runFixture,
   startFixture,
+  startTransfers,
   statusOf,
   withScene,
 } from "../support/system.ts";
@@ -31,10 +31,7 @@ Deno.test({
   ignore: CANNOT_RUN,
   fn: () =>
     withScene({}, async ({ lab, client, server }) => {
-      await startFixture(server.host, "transfer_server.ts");
-      const expected = JSON.parse(
-        (await runCommand(fixture("transfer_server.ts", "hash", String(LENGTH)))).stdout,
-      );
+      const expected = await startTransfers(server.host, LENGTH);
       const url = `http://${SERVER_NAME}:8080`;
       const file = `${lab.folder}/download`;
       const curl = (...args: string[]) =>
