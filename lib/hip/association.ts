@@ -10,7 +10,6 @@
 import { bytesEqual, compareBytes, isAllZero } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
-import { randomBytes } from "../base/random.ts";
 import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
 import { NOTIFY, PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
@@ -26,13 +25,12 @@ import {
   ALLOWED_TRANSITIONS,
   type AssociationState,
   closedState,
-  closingLifetime,
-  closingState,
   keysOf,
   securityOf,
   timeoutOf,
 } from "./association_state.ts";
-import { backOff } from "./back_off.ts";
+import { AwaitingR2, type SentI2 } from "./awaiting_r2.ts";
+import { Closing } from "./closing.ts";
 import { admitControl } from "./control_admission.ts";
 import {
   ControlChannel,
@@ -42,13 +40,7 @@ import {
 } from "./control_channel.ts";
 import { type ControlKeys, pathOf, type Security, wipeSecrets } from "./control_keys.ts";
 import { Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
-import {
-  type AcceptI2Result,
-  type BuildI2Result,
-  type Job,
-  type JobResult,
-  verifyR2Job,
-} from "./jobs.ts";
+import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
 import { discardSecrets, Rekeying, roundTripOf } from "./rekeying.ts";
 import { installSecurity, makeInboundSa } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
@@ -172,7 +164,7 @@ export class Association implements AssociationHandle {
 
   get #initiation(): Initiation | undefined {
     const state = this.#state;
-    if (state.kind === "I2-SENT") return state.renewal;
+    if (state.kind === "I2-SENT") return state.awaiting.renewal;
     return state.kind === "I1-SENT" || state.kind === "CLOSED" ? state.initiation : undefined;
   }
 
@@ -182,11 +174,10 @@ export class Association implements AssociationHandle {
    */
   handleR1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
     const state = this.#state;
-    if (state.kind === "I2-SENT" && state.renewal === undefined) {
-      if (r1Generation(packet) <= r1Generation(parseHipPacket(state.r1))) {
-        return "hip-wrong-state";
-      }
-      state.renewal = this.#newInitiation(state.startedAt);
+    if (state.kind === "I2-SENT" && state.awaiting.renewal === undefined) {
+      const { r1, startedAt } = state.awaiting.sent;
+      if (r1Generation(packet) <= r1Generation(parseHipPacket(r1))) return "hip-wrong-state";
+      state.awaiting.renewal = this.#newInitiation(startedAt);
     }
     const initiation = this.#initiation;
     return initiation === undefined
@@ -207,26 +198,21 @@ export class Association implements AssociationHandle {
   /** §6.8 steps 16 to 19. */
   #handleI2Built(now: Instant, r1: R1Candidate, result: BuildI2Result, spi: number): void {
     const initiation = this.#initiation!;
-    const { settings } = this.#context;
     const { kind: _, i2, peerIdentity, ...secrets } = result;
     const keys: ControlKeys = { ...secrets, peerIdentity };
     this.#removeSecurity();
     // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
     const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
     this.puzzleTime = initiation.puzzleTime;
-    this.#transition(now, {
-      kind: "I2-SENT",
+    const awaiting = new AwaitingR2(now, this.#context, this, {
       startedAt: initiation.startedAt,
       r1: r1.bytes,
       i2,
       keys,
       inbound,
       addresses: r1.addresses,
-      attempts: 1,
-      retryAt: after(now, settings.i2Timeout),
-      verifying: undefined,
-      renewal: undefined,
-    }, "R1 processed");
+    });
+    this.#transition(now, { kind: "I2-SENT", awaiting }, "R1 processed");
     this.#context.transmit(now, r1.addresses, i2);
     for (const waiting of initiation.takeCandidates()) {
       this.handleR1(now, parseHipPacket(waiting.bytes), waiting.addresses);
@@ -236,10 +222,7 @@ export class Association implements AssociationHandle {
   /** RFC 7401 §6.10 steps 1 to 4. */
   handleR2(_now: Instant, packet: HipPacket): DropReason | undefined {
     const state = this.#state;
-    if (state.kind !== "I2-SENT") return "hip-wrong-state";
-    if (state.verifying !== undefined) return "hip-busy";
-    state.verifying = this.#context.submit(this, verifyR2Job(packet.bytes, state.r1, state.keys));
-    return undefined;
+    return state.kind === "I2-SENT" ? state.awaiting.handleR2(packet) : "hip-wrong-state";
   }
 
   // ---- Responder: an I2 was found right --------------------------------------------------------
@@ -336,14 +319,10 @@ export class Association implements AssociationHandle {
       case "R2-SENT":
       case "ESTABLISHED": {
         const security = securityOf(state)!;
-        const { keys } = security;
-        const addresses = pathOf(security);
-        const echo = randomBytes(this.#context.random, 16);
+        const closing = new Closing(now, this.#context, security.keys, pathOf(security));
         this.#removeSecurity({ keepKeys: true });
-        const { settings } = this.#context;
-        this.#transition(now, closingState(now, keys, addresses, echo, settings), why);
-        const request = encodeParameter(ECHO_REQUEST_SIGNED, { opaque: echo });
-        this.#channel.sign(PACKET.CLOSE, [request], addresses, keys);
+        this.#transition(now, { kind: "CLOSING", closing }, why);
+        closing.start(this.#channel);
         return;
       }
       case "I1-SENT":
@@ -423,8 +402,7 @@ export class Association implements AssociationHandle {
       return;
     }
     if (state.kind === "CLOSING" && packetType === PACKET.CLOSE) {
-      state.close = packet;
-      state.attempts++;
+      state.closing.handleSigned(packet);
     }
     this.#context.transmit(now, addresses, packet);
   }
@@ -443,10 +421,10 @@ export class Association implements AssociationHandle {
     }
     if (state.kind === "ESTABLISHED" && state.rekeying.handleJobDone(now, id, job, result)) return;
     discardSecrets(job, result);
-    if (state.kind === "I2-SENT" && state.verifying === id) {
-      state.verifying = undefined;
-      if (result.kind === "verify-r2") this.#handleVerifiedR2(now, state, result.outboundSpi);
-      else this.#countFailure(now, result);
+    if (state.kind === "I2-SENT" && state.awaiting.finishVerifying(id)) {
+      if (result.kind === "verify-r2") {
+        this.#handleVerifiedR2(now, state.awaiting.sent, result.outboundSpi);
+      } else this.#countFailure(now, result);
       return;
     }
     this.#initiation?.handleJobDone(now, id, job, result);
@@ -469,14 +447,10 @@ export class Association implements AssociationHandle {
   }
 
   /** RFC 7401 §6.10 step 6. */
-  #handleVerifiedR2(
-    now: Instant,
-    state: AssociationState & { kind: "I2-SENT" },
-    outboundSpi: number,
-  ): void {
-    const { keys, inbound, addresses } = state;
+  #handleVerifiedR2(now: Instant, sent: SentI2, outboundSpi: number): void {
+    const { keys, inbound, addresses } = sent;
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
-    this.baseExchangeTime = elapsed(state.startedAt, now);
+    this.baseExchangeTime = elapsed(sent.startedAt, now);
     this.#establish(now, security, "R2 verified");
   }
 
@@ -498,16 +472,10 @@ export class Association implements AssociationHandle {
         state.initiation.handleTimeout(now);
         return;
       case "I2-SENT":
-        if (state.attempts >= settings.i2RetriesMax) {
+        if (!state.awaiting.handleTimeout(now)) {
           this.#fail(now, "the peer did not answer I2");
           return;
         }
-        state.attempts++;
-        state.retryAt = after(
-          now,
-          backOff(settings.i2Timeout, settings.i2TimeoutMax, state.attempts),
-        );
-        this.#context.transmit(now, state.addresses, state.i2);
         break;
       case "R2-SENT":
         this.#establish(now, state.security, "Exchange Complete timeout");
@@ -529,18 +497,10 @@ export class Association implements AssociationHandle {
         break;
       }
       case "CLOSING":
-        if (elapsed(state.startedAt, now) >= closingLifetime(settings)) {
+        if (!state.closing.handleTimeout(now)) {
           this.#leave(now, "no CLOSE_ACK");
           return;
         }
-        state.attempts++;
-        if (state.close !== undefined) {
-          this.#context.transmit(now, state.addresses, state.close);
-        }
-        state.retryAt = after(
-          now,
-          backOff(settings.closeTimeout, settings.closeTimeoutMax, state.attempts),
-        );
         break;
       case "CLOSED":
         if (state.until <= now) this.#leave(now, "UAL + 2 MSL over");
@@ -576,7 +536,9 @@ export class Association implements AssociationHandle {
   /** Takes the SAs out of the data path; the keys too, unless a later state needs them. */
   #removeSecurity(options: { keepKeys?: boolean } = {}): void {
     if (this.#state.kind === "ESTABLISHED") this.#state.rekeying.stop();
-    const inbound = this.#state.kind === "I2-SENT" ? this.#state.inbound : this.security?.inbound;
+    const inbound = this.#state.kind === "I2-SENT"
+      ? this.#state.awaiting.sent.inbound
+      : this.security?.inbound;
     if (inbound !== undefined) this.#context.removeSas(inbound, this.security?.outbound);
     if (options.keepKeys !== true) this.#wipeKeys();
   }

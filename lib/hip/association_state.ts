@@ -24,9 +24,10 @@
  * Leaving a state drops its data; keys are wiped when no later state takes them over.
  */
 
-import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
-import type { InboundSa } from "../esp/security_association.ts";
-import type { AddressPair, StateName } from "./association_context.ts";
+import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
+import type { StateName } from "./association_context.ts";
+import type { AwaitingR2 } from "./awaiting_r2.ts";
+import type { Closing } from "./closing.ts";
 import { type ControlSettings, MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
 import type { ControlKeys, Security } from "./control_keys.ts";
 import type { Initiation } from "./initiation.ts";
@@ -41,21 +42,7 @@ export interface AnsweredI2 {
 export type AssociationState =
   | { readonly kind: "UNASSOCIATED" }
   | { readonly kind: "I1-SENT"; readonly initiation: Initiation }
-  | {
-    readonly kind: "I2-SENT";
-    readonly startedAt: Instant;
-    readonly r1: Uint8Array;
-    readonly i2: Uint8Array;
-    readonly keys: ControlKeys;
-    readonly inbound: InboundSa;
-    readonly addresses: AddressPair;
-    attempts: number;
-    retryAt: Instant;
-    /** An R2 whose signature is being checked. */
-    verifying: number | undefined;
-    /** A newer R1 has come: work on another I2 (RFC 7401 §6.8, R1 counter). */
-    renewal: Initiation | undefined;
-  }
+  | { readonly kind: "I2-SENT"; readonly awaiting: AwaitingR2 }
   | {
     readonly kind: "R2-SENT";
     readonly security: Security;
@@ -72,18 +59,7 @@ export type AssociationState =
     packetsSeen: bigint;
     idleAt: Instant;
   }
-  | {
-    readonly kind: "CLOSING";
-    readonly keys: ControlKeys;
-    readonly addresses: AddressPair;
-    /** Opaque data of our CLOSE, which the CLOSE_ACK must return. */
-    readonly echo: Uint8Array;
-    /** The signed packet, once its job is done. */
-    close: Uint8Array | undefined;
-    readonly startedAt: Instant;
-    attempts: number;
-    retryAt: Instant;
-  }
+  | { readonly kind: "CLOSING"; readonly closing: Closing }
   | {
     readonly kind: "CLOSED";
     readonly keys: ControlKeys;
@@ -121,7 +97,8 @@ export function securityOf(state: AssociationState): Security | undefined {
 
 /** What a CLOSE_ACK must return, when a CLOSE of ours was sent. */
 export function echoOf(state: AssociationState): Uint8Array | undefined {
-  return state.kind === "CLOSING" || state.kind === "CLOSED" ? state.echo : undefined;
+  if (state.kind === "CLOSING") return state.closing.echo;
+  return state.kind === "CLOSED" ? state.echo : undefined;
 }
 
 /** The keys that a state holds, if any. */
@@ -131,7 +108,9 @@ export function keysOf(state: AssociationState): ControlKeys | undefined {
     case "ESTABLISHED":
       return securityOf(state)!.keys;
     case "I2-SENT":
+      return state.awaiting.sent.keys;
     case "CLOSING":
+      return state.closing.keys;
     case "CLOSED":
       return state.keys;
     default:
@@ -147,8 +126,9 @@ export function timeoutOf(state: AssociationState): Instant | undefined {
     case "I1-SENT":
       return state.initiation.retryAt;
     case "I2-SENT":
+      return state.awaiting.retryAt;
     case "CLOSING":
-      return state.retryAt;
+      return state.closing.retryAt;
     case "R2-SENT":
       return state.completeAt;
     case "ESTABLISHED":
@@ -158,24 +138,6 @@ export function timeoutOf(state: AssociationState): Instant | undefined {
     case "E-FAILED":
       return state.until;
   }
-}
-
-/** Waits for CLOSE_ACK; the CLOSE itself is still to be signed. */
-export function closingState(
-  now: Instant,
-  keys: ControlKeys,
-  addresses: AddressPair,
-  echo: Uint8Array,
-  { closeTimeout }: ControlSettings,
-): AssociationState {
-  const retryAt = after(now, closeTimeout);
-  const common = { close: undefined, startedAt: now, attempts: 0, retryAt };
-  return { kind: "CLOSING", keys, addresses, echo, ...common };
-}
-
-/** RFC 7401 §4.4.3: CLOSING ends after UAL + MSL. */
-export function closingLifetime({ unusedAssociationLifetime }: ControlSettings): Duration {
-  return milliseconds(unusedAssociationLifetime + MAXIMUM_SEGMENT_LIFETIME);
 }
 
 /** What follows a state with keys after the peer's CLOSE: it lasts UAL + 2 MSL (§4.4.3). */
