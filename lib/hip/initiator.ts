@@ -8,11 +8,12 @@
 
 import { bytesEqual, wipe } from "../base/bytes.ts";
 import { type Random, randomBytes } from "../base/random.ts";
-import { agree, generateDhKeyPair } from "../crypto/dh_group.ts";
 import { cipherIvLength, encryptParameterContents } from "../crypto/hip_cipher.ts";
 import { hitSuiteForAlgorithm } from "../crypto/hit_suite.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { drawHipKeys, extractKeymat } from "../crypto/keymat.ts";
+import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { Rhash } from "../crypto/rhash.ts";
 import { SeededRandom } from "../crypto/seeded_random.ts";
 import { hitOf, hitSuiteId, isHit } from "../identity/hit.ts";
@@ -61,14 +62,17 @@ import { verifyHipMac2, verifyHipSignature, verifyHipSignature2 } from "./packet
  * @throws {MalformedPacketError} When the packet does not have the form of an R1, so that no later
  *   step meets a missing parameter.
  */
-export function verifyR1({ r1, expectedIdentity }: VerifyR1Job): VerifyR1Result | JobFailure {
+export function verifyR1(
+  { r1, expectedIdentity }: VerifyR1Job,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+): VerifyR1Result | JobFailure {
   const packet = parseHipPacket(r1);
   if (packet.packetType !== PACKET.R1) return failed("hip-malformed", "not an R1");
   requireR1Form(packet);
   const identity = packet.require(HOST_ID);
   const refusal = checkIdentity(identity, packet.senderHit, expectedIdentity);
   if (refusal !== undefined) return refusal;
-  return verifyHipSignature2(packet, identity)
+  return verifyHipSignature2(packet, identity, publicKeys)
     ? { kind: "verify-r1" }
     : failed("hip-signature-failed", "HIP_SIGNATURE_2 of R1");
 }
@@ -100,7 +104,10 @@ export function checkIdentity(
  *
  * @throws {MalformedPacketError} When the R1 does not have its form.
  */
-export function buildI2(job: BuildI2Job): BuildI2Result | JobFailure {
+export function buildI2(
+  job: BuildI2Job,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+): BuildI2Result | JobFailure {
   const { identity, policy, solutionJ, inboundSpi } = job;
   const random = new SeededRandom(job.seed);
   const r1 = parseHipPacket(job.r1);
@@ -111,8 +118,8 @@ export function buildI2(job: BuildI2Job): BuildI2Result | JobFailure {
   const { rhash, puzzle, dhGroup, hipCipher, espSuite } = choice;
 
   // KEYMAT = HKDF(salt: #I | #J, secret: Kij, info: sort(HIT-I | HIT-R))
-  const keyPair = generateDhKeyPair(dhGroup, random);
-  const kij = agree(keyPair, choice.peerPublicValue);
+  const keyPair = publicKeys.generateDhKeyPair(dhGroup, random);
+  const kij = publicKeys.agree(keyPair, choice.peerPublicValue);
   if (kij === undefined) {
     wipe(keyPair.privateKey);
     return failed("hip-bad-public-value", `group ${dhGroup} in R1`);
@@ -139,7 +146,14 @@ export function buildI2(job: BuildI2Job): BuildI2Result | JobFailure {
     encodeParameter(TRANSPORT_FORMAT_LIST, { formats: [ESP_TRANSPORT_FORMAT] }),
     encodeParameter(ESP_TRANSFORM, { suiteIds: [espSuite] }),
   ];
-  const i2 = protectI2(job, r1, parameters, { rhash, key: hipKeys.integrityOut }, random);
+  const i2 = protectI2(
+    job,
+    r1,
+    parameters,
+    { rhash, key: hipKeys.integrityOut },
+    random,
+    publicKeys,
+  );
   if (i2 === undefined) {
     wipe(keyPair.privateKey, keymat.prk, ...Object.values(hipKeys));
     return failed("hip-too-long", "what R1 asks to be echoed does not fit into I2");
@@ -170,6 +184,7 @@ function protectI2(
   parameters: Uint8Array[],
   mac: { readonly rhash: Rhash; readonly key: Uint8Array },
   random: Random,
+  publicKeys: PublicKeyProvider,
 ): Uint8Array | undefined {
   const length = parameters.reduce((sum, tlv) => sum + tlv.length, HIP_HEADER_LENGTH);
   if (length > HIP_PACKET_MAXIMUM) return undefined;
@@ -179,7 +194,8 @@ function protectI2(
     senderHit: identity.hit,
     receiverHit: r1.senderHit,
   }, parameters);
-  const signed = withSignature(withHipMac(plain, mac.rhash, mac.key), identity, random);
+  const macked = withHipMac(plain, mac.rhash, mac.key);
+  const signed = withSignature(macked, identity, random, publicKeys);
   // Every unsigned request gets its answer, in the order of the requests (§5.2.21).
   const answers = r1.all(ECHO_REQUEST_UNSIGNED)
     .map((echo) => encodeParameter(ECHO_RESPONSE_UNSIGNED, echo));
@@ -217,7 +233,10 @@ function copyOf(packet: HipPacket, type: number): Uint8Array[] {
  *
  * @throws {MalformedPacketError} When a packet does not have its form.
  */
-export function verifyR2(job: VerifyR2Job): VerifyR2Result | JobFailure {
+export function verifyR2(
+  job: VerifyR2Job,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+): VerifyR2Result | JobFailure {
   const r1 = parseHipPacket(job.r1);
   const r2 = parseHipPacket(job.r2);
   if (r2.packetType !== PACKET.R2) return failed("hip-malformed", "not an R2");
@@ -228,7 +247,7 @@ export function verifyR2(job: VerifyR2Job): VerifyR2Result | JobFailure {
   if (hostId === undefined || !verifyHipMac2(r2, job.rhash, job.integrityKey, hostId)) {
     return failed("hip-mac-failed", "HIP_MAC_2 of R2");
   }
-  if (!verifyHipSignature(r2, r1.require(HOST_ID))) {
+  if (!verifyHipSignature(r2, r1.require(HOST_ID), publicKeys)) {
     return failed("hip-signature-failed", "HIP_SIGNATURE of R2");
   }
   const espInfo = r2.require(ESP_INFO);

@@ -2,9 +2,9 @@
  * Long work: what the engine asks to have computed outside the packet path, as plain values that
  * can cross to another thread (RFC 7401 §6.3, §6.5, §6.7 to §6.10).
  *
- * A job holds everything it needs and keeps nothing. Its randomness comes from its own seed, so
- * the same job gives the same answer wherever it runs. A lost job loses only itself: the exchange
- * goes on by retransmission.
+ * A job holds everything it needs and keeps nothing. Its randomness comes from its own seed, but
+ * for what libcrypto adds to signatures. A lost job loses only itself: the exchange goes on by
+ * retransmission.
  */
 
 import type { DropReason } from "../base/drop_reason.ts";

@@ -11,8 +11,9 @@ import { concatBytes } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
 import { hipMac } from "../crypto/mac.ts";
+import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { Rhash } from "../crypto/rhash.ts";
-import { signMessage } from "../crypto/signature.ts";
 import { HIP_PACKET_MAXIMUM, setHeaderLength } from "../wire/hip/packet.ts";
 import { encodeParameter, type ParameterCodec } from "../wire/hip/parameter.ts";
 import { HIP_MAC, HIP_MAC_2 } from "../wire/hip/parameters/hip_mac.ts";
@@ -69,8 +70,9 @@ export function withSignature(
   packet: Uint8Array,
   identity: PrivateHostIdentity,
   random: Random,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
 ): Uint8Array {
-  return withSignatureOf(HIP_SIGNATURE, packet, identity, random);
+  return withSignatureOf(HIP_SIGNATURE, packet, identity, random, publicKeys);
 }
 
 /**
@@ -81,8 +83,9 @@ export function withSignature2(
   packet: Uint8Array,
   identity: PrivateHostIdentity,
   random: Random,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
 ): Uint8Array {
-  return withSignatureOf(HIP_SIGNATURE_2, packet, identity, random);
+  return withSignatureOf(HIP_SIGNATURE_2, packet, identity, random, publicKeys);
 }
 
 function withSignatureOf(
@@ -90,8 +93,9 @@ function withSignatureOf(
   packet: Uint8Array,
   identity: PrivateHostIdentity,
   random: Random,
+  publicKeys: PublicKeyProvider,
 ): Uint8Array {
-  const signature = signMessage(identity, packet, random);
+  const signature = publicKeys.sign(identity, packet, random);
   return withParameters(
     packet,
     encodeParameter(codec, { algorithm: identity.algorithm, signature }),

@@ -8,8 +8,9 @@
 import { concatBytes, constantTimeEqual } from "../base/bytes.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { hipMac } from "../crypto/mac.ts";
+import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { Rhash } from "../crypto/rhash.ts";
-import { verifySignature } from "../crypto/signature.ts";
 import { PARAMETER } from "../wire/hip/code_points.ts";
 import {
   HIP_FIELD,
@@ -64,9 +65,13 @@ export function verifyHipMac2(
  *
  * @throws {MalformedPacketError} When there is none.
  */
-export function verifyHipSignature(packet: HipPacket, signer: PublicHostIdentity): boolean {
+export function verifyHipSignature(
+  packet: HipPacket,
+  signer: PublicHostIdentity,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+): boolean {
   const covered = coveredBy(packet, PARAMETER.HIP_SIGNATURE);
-  return isSignedBy(signer, packet.require(HIP_SIGNATURE), covered);
+  return isSignedBy(signer, packet.require(HIP_SIGNATURE), covered, publicKeys);
 }
 
 /**
@@ -74,22 +79,27 @@ export function verifyHipSignature(packet: HipPacket, signer: PublicHostIdentity
  *
  * @throws {MalformedPacketError} When there is none.
  */
-export function verifyHipSignature2(packet: HipPacket, signer: PublicHostIdentity): boolean {
+export function verifyHipSignature2(
+  packet: HipPacket,
+  signer: PublicHostIdentity,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+): boolean {
   const covered = coveredBy(packet, PARAMETER.HIP_SIGNATURE_2);
   covered.fill(0, HIP_FIELD.receiverHit, HIP_FIELD.receiverHit + 16);
   for (const { type, offset, contents } of packet.parameters) {
     if (type !== PARAMETER.PUZZLE) continue;
     covered.fill(0, offset + PUZZLE_OPAQUE, offset + PARAMETER_HEADER_LENGTH + contents.length);
   }
-  return isSignedBy(signer, packet.require(HIP_SIGNATURE_2), covered);
+  return isSignedBy(signer, packet.require(HIP_SIGNATURE_2), covered, publicKeys);
 }
 
 function isSignedBy(
   signer: PublicHostIdentity,
   { algorithm, signature }: HipSignature,
   covered: Uint8Array,
+  publicKeys: PublicKeyProvider,
 ): boolean {
-  return algorithm === signer.algorithm && verifySignature(signer, signature, covered);
+  return algorithm === signer.algorithm && publicKeys.verify(signer, signature, covered);
 }
 
 /**

@@ -7,10 +7,11 @@
  */
 
 import { wipe } from "../base/bytes.ts";
-import { agree, generateDhKeyPair } from "../crypto/dh_group.ts";
 import { decryptParameterContents } from "../crypto/hip_cipher.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { drawHipKeys, extractKeymat, type HipKeys, type Keymat } from "../crypto/keymat.ts";
+import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import { rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
 import { SeededRandom } from "../crypto/seeded_random.ts";
 import { hitSuiteId } from "../identity/hit.ts";
@@ -69,10 +70,13 @@ const PUZZLE_OPAQUE = 6;
 const PUZZLE_RANDOM_I = 8;
 
 /** An R1 with a fresh Diffie-Hellman key, signed for any Initiator (RFC 7401 §6.7.1). */
-export function buildR1(job: BuildR1Job): BuildR1Result {
+export function buildR1(
+  job: BuildR1Job,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+): BuildR1Result {
   const { identity, policy, dhGroup } = job;
   const random = new SeededRandom(job.seed);
-  const keyPair = generateDhKeyPair(dhGroup, random);
+  const keyPair = publicKeys.generateDhKeyPair(dhGroup, random);
   const randomI = new Uint8Array(rhashLength(rhashOfSuite(hitSuiteId(identity.hit))));
   const plain = emitHipPacket({
     packetType: PACKET.R1,
@@ -97,7 +101,7 @@ export function buildR1(job: BuildR1Job): BuildR1Result {
   ]);
   return {
     kind: "build-r1",
-    template: withSignature2(plain, identity, random),
+    template: withSignature2(plain, identity, random, publicKeys),
     dhPrivateKey: keyPair.privateKey,
     dhPublicValue: keyPair.publicValue,
   };
@@ -159,7 +163,10 @@ function readI2(i2: HipPacket, r1: HipPacket, policy: ExchangePolicy): I2Choice 
  *
  * @throws {MalformedPacketError} When the I2 does not have its form.
  */
-export function acceptI2(job: AcceptI2Job): AcceptI2Result | JobFailure {
+export function acceptI2(
+  job: AcceptI2Job,
+  publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+): AcceptI2Result | JobFailure {
   const i2 = parseHipPacket(job.i2);
   const r1 = parseHipPacket(job.r1Template);
   const localHit = job.identity.hit;
@@ -170,21 +177,21 @@ export function acceptI2(job: AcceptI2Job): AcceptI2Result | JobFailure {
 
   // Step 10. A public value out of range or off its curve gives no key (§5.3.2).
   const keyPair = { ...r1.require(DIFFIE_HELLMAN), privateKey: job.dhPrivateKey };
-  const kij = agree(keyPair, choice.peerPublicValue);
+  const kij = publicKeys.agree(keyPair, choice.peerPublicValue);
   if (kij === undefined) return failed("hip-bad-public-value", `group ${choice.dhGroup} in I2`);
   // KEYMAT = HKDF(salt: #I | #J, secret: Kij, info: sort(HIT-I | HIT-R))
   const keymat = extractKeymat(rhash, kij, solution.randomI, solution.solutionJ, localHit, peerHit);
   wipe(kij);
   const { keys: hipKeys, nextIndex } = drawHipKeys(keymat, hipCipher, localHit, peerHit);
 
-  const peerIdentity = authenticateI2(job, i2, choice, hipKeys, nextIndex);
+  const peerIdentity = authenticateI2(job, i2, choice, hipKeys, nextIndex, publicKeys);
   if (isFailure(peerIdentity)) {
     wipe(keymat.prk, ...Object.values(hipKeys));
     return peerIdentity;
   }
   return {
     kind: "accept-i2",
-    r2: buildR2(job, peerHit, keymat, hipKeys, nextIndex),
+    r2: buildR2(job, peerHit, keymat, hipKeys, nextIndex, publicKeys),
     outboundSpi: choice.espInfo.newSpi,
     peerIdentity,
     keymat,
@@ -213,6 +220,7 @@ function authenticateI2(
   { rhash, hipCipher, espInfo }: I2Choice,
   hipKeys: HipKeys,
   keymatIndex: number,
+  publicKeys: PublicKeyProvider,
 ): PublicHostIdentity | JobFailure {
   if (!verifyHipMac(i2, rhash, hipKeys.integrityIn)) {
     return failed("hip-mac-failed", "HIP_MAC of I2");
@@ -221,7 +229,7 @@ function authenticateI2(
   if (isFailure(identity)) return identity;
   const refusal = checkIdentity(identity, i2.senderHit, expectedIdentity);
   if (refusal !== undefined) return refusal;
-  if (!verifyHipSignature(i2, identity)) {
+  if (!verifyHipSignature(i2, identity, publicKeys)) {
     return failed("hip-signature-failed", "HIP_SIGNATURE of I2");
   }
   return checkEspInfo(espInfo, keymatIndex) ?? identity;
@@ -262,6 +270,7 @@ function buildR2(
   { rhash }: Keymat,
   { integrityOut }: HipKeys,
   keymatIndex: number,
+  publicKeys: PublicKeyProvider,
 ): Uint8Array {
   const plain = emitHipPacket(
     { packetType: PACKET.R2, senderHit: identity.hit, receiverHit: peerHit },
@@ -275,5 +284,6 @@ function buildR2(
     withHipMac2(plain, rhash, integrityOut, sent),
     identity,
     new SeededRandom(seed),
+    publicKeys,
   );
 }

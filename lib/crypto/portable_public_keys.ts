@@ -1,0 +1,14 @@
+/** Public-key work on the runtime's own cryptography and `bigint`: works everywhere. */
+
+import { agree, generateDhKeyPair } from "./dh_group.ts";
+import type { PublicKeyProvider } from "./public_key_provider.ts";
+import { signMessage, verifySignature } from "./signature.ts";
+
+/** With the same generator it gives the same octets, so the simulator uses it. */
+export const PORTABLE_PUBLIC_KEYS: PublicKeyProvider = {
+  name: "portable",
+  sign: signMessage,
+  verify: verifySignature,
+  generateDhKeyPair,
+  agree,
+};
