@@ -16,9 +16,13 @@ export const DROP_REASONS = {
   "esp-forbidden-next-header": "next header opens a tunnel or a HIP header inside ESP",
   "esp-dummy": "dummy packet, next header 59; discarded by design",
   "esp-not-established": "SA exists but its association may not carry data yet",
+  "esp-hard-limit": "the SA has carried all that its keys are good for",
+  "esp-fragment": "piece of a packet, which the system should have put together",
   // inner packets, outbound
   "tun-not-ipv6": "not an IPv6 packet",
   "tun-malformed": "IPv6 header and packet length disagree",
+  "tun-too-big": "more than the path carries; the sender was told with Packet Too Big",
+  "tun-fragment": "piece of a packet whose other pieces did not come, or do not fit together",
   "tun-not-a-hit": "destination is not a HIT",
   "tun-source-not-local": "source is not one of the local HITs",
   "esp-wrong-inner-address": "inner addresses are not the HITs of the SA",
@@ -67,6 +71,12 @@ export const DROP_REASONS = {
   "hip-rekey-failed": "a rekey came to nothing; the old SAs stay",
   "hip-busy": "too many half-open associations or jobs",
   "hip-job-failed": "a computation failed or its worker was lost",
+  // ICMP about packets that we sent
+  "icmp-malformed": "no ICMP error with a right checksum that quotes enough of a packet",
+  "icmp-not-ours": "quotes a packet that we did not send, or not lately",
+  "icmp-not-accepted": "of a kind that the configuration ignores",
+  "icmp-no-use": "nothing follows from it in the state that its association or SA is in",
+  "icmp-rate-limited": "more ICMP errors than are looked at",
   // datagrams
   "datagram-malformed": "IP header or length not usable",
   "datagram-unknown": "neither HIP nor ESP",

@@ -3,6 +3,7 @@
  * what it trades off.
  */
 
+import type { AuditEvent } from "../esp/audit_event.ts";
 import { type EsnMode, REKEY_AT_SEQUENCE } from "../esp/security_association.ts";
 import { type Duration, milliseconds, seconds } from "../base/time.ts";
 
@@ -17,6 +18,11 @@ export function puzzleLifetime(v: number): Duration {
 }
 
 // ---- chosen here -------------------------------------------------------------------------------
+
+/** Kinds of ICMP errors from which something follows: a smaller path MTU, a hint (§6.6.2). */
+export const ICMP_KINDS = ["too-big", "unreachable"] as const;
+
+export type IcmpKind = typeof ICMP_KINDS[number];
 
 /** Times and limits of the control plane; every field can be set by the configuration or a test. */
 export interface ControlSettings {
@@ -63,6 +69,11 @@ export interface ControlSettings {
   readonly rekeyOctets: number;
   /** Sequence number from which on SAs are replaced. */
   readonly rekeySequence: number;
+  /**
+   * Octets in one direction after which an SA carries nothing more (RFC 4301 §4.4.2.1): four times
+   * `rekeyOctets`, so that a rekey has hours at gigabits; 2^34 blocks of 16 octets.
+   */
+  readonly hardOctets: number;
   /** Whether rekeys that nobody asked for make a new KEYMAT: some ms, and old traffic is safe. */
   readonly rekeyWithDh: boolean;
   /** A rekey that takes longer is given up; above the time of all retransmissions of an UPDATE. */
@@ -90,6 +101,12 @@ export interface ControlSettings {
    * would have us send it to others (RFC 7401 §8).
    */
   readonly icmpToStrangers: boolean;
+  /** Kinds of ICMP errors that are believed, once they quote a packet of ours (RFC 4301 §6.1.1). */
+  readonly acceptedIcmp: readonly IcmpKind[];
+  /** Age at which a path MTU learned from ICMP is forgotten: ten minutes (RFC 8201 §4). */
+  readonly pathMtuLifetime: Duration;
+  /** What happens to ESP packets that goes to the log (RFC 4303 §4). */
+  readonly audit: readonly AuditEvent[];
   /** Associations kept at most; each costs about 4 kB. */
   readonly maxAssociations: number;
   /** I2 packets in public-key work at most. */
@@ -119,6 +136,7 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   rekeyAge: seconds(3600),
   rekeyOctets: 2 ** 36,
   rekeySequence: REKEY_AT_SEQUENCE,
+  hardOctets: 2 ** 38,
   rekeyWithDh: true,
   rekeyTimeout: seconds(90),
   rekeyRetryWait: seconds(60),
@@ -131,6 +149,9 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   r1Lifetime: seconds(300),
   r1MinimumUse: seconds(1),
   icmpToStrangers: false,
+  acceptedIcmp: ICMP_KINDS,
+  pathMtuLifetime: seconds(600),
+  audit: [],
   maxAssociations: 4096,
   maxPendingI2: 256,
 };

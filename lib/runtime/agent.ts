@@ -8,6 +8,7 @@ import { bytesEqual } from "../base/bytes.ts";
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { randomUint32 } from "../base/random.ts";
+import { seconds } from "../base/time.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
 import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
@@ -243,6 +244,10 @@ function makeEngine(
       puzzleDifficultyK: config.puzzleDifficulty,
       encryptHostId: config.encryptHostId,
       esn: config.esn,
+      unusedAssociationLifetime: seconds(config.idleTimeoutSeconds),
+      pathMtuLifetime: seconds(config.pathMtuLifetimeSeconds),
+      acceptedIcmp: config.acceptIcmp,
+      audit: config.audit,
     },
     // RFC 7401 §4.1.4: never lower than before; the calendar outlives every restart.
     firstR1Generation: BigInt(Math.floor(Date.now() / 1000)),

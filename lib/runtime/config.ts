@@ -8,8 +8,9 @@
 
 import { ConfigError } from "../base/errors.ts";
 import type { LogLevel } from "../base/logger.ts";
+import { AUDIT_EVENTS, type AuditEvent } from "../esp/audit_event.ts";
 import type { EsnMode } from "../esp/security_association.ts";
-import { DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
+import { DEFAULT_CONTROL_SETTINGS, ICMP_KINDS, type IcmpKind } from "../hip/constants.ts";
 import { IDENTITY_KINDS, type IdentityKind } from "../identity/host_identity.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
 
@@ -76,6 +77,22 @@ export interface Config {
    * leaves room for the longest suite, UDP encapsulation included.
    */
   readonly mtu: number;
+  /**
+   * Whether ESP over IPv4 leaves with "don't fragment", so that routers report a smaller MTU.
+   * Default yes; `no` for paths where such reports get lost: then routers cut packets up.
+   */
+  readonly pathMtuDiscovery: boolean;
+  /** Seconds after which a path MTU that ICMP reported is forgotten, 60 to 86400. Default 600. */
+  readonly pathMtuLifetimeSeconds: number;
+  /**
+   * Kinds of ICMP errors that are believed, since nobody vouches for them (RFC 4301 §6.1.1).
+   * Default all: `too-big` is checked against what was sent, `unreachable` is a hint at most.
+   */
+  readonly acceptIcmp: readonly IcmpKind[];
+  /** Seconds without traffic after which an association is closed, 60 to 604800. Default 900. */
+  readonly idleTimeoutSeconds: number;
+  /** What happens to ESP packets that is logged, at most some lines a second. Default `none`. */
+  readonly audit: readonly AuditEvent[];
   /** Least important log lines that are written. Default `info`. */
   readonly logLevel: LogLevel;
   /**
@@ -101,6 +118,11 @@ export const DEFAULT_CONFIG: Config = {
   resolver: "auto",
   interfaceName: "hip0",
   mtu: 1400,
+  pathMtuDiscovery: true,
+  pathMtuLifetimeSeconds: DEFAULT_CONTROL_SETTINGS.pathMtuLifetime / 1000,
+  acceptIcmp: DEFAULT_CONTROL_SETTINGS.acceptedIcmp,
+  idleTimeoutSeconds: DEFAULT_CONTROL_SETTINGS.unusedAssociationLifetime / 1000,
+  audit: DEFAULT_CONTROL_SETTINGS.audit,
   logLevel: "info",
   crypto: "auto",
 };
@@ -121,6 +143,11 @@ const SETTINGS: { readonly [key: string]: (text: string) => Partial<Config> } = 
   resolver: (text) => ({ resolver: oneOf(["auto", "none", "required"] as const, text) }),
   interface: (text) => ({ interfaceName: interfaceName(text) }),
   mtu: (text) => ({ mtu: integer(text, 1280, 9000) }),
+  path_mtu_discovery: (text) => ({ pathMtuDiscovery: yesOrNo(text) }),
+  path_mtu_lifetime: (text) => ({ pathMtuLifetimeSeconds: integer(text, 60, 86_400) }),
+  accept_icmp: (text) => ({ acceptIcmp: words(ICMP_KINDS, text) }),
+  idle_timeout: (text) => ({ idleTimeoutSeconds: integer(text, 60, 604_800) }),
+  audit: (text) => ({ audit: words(AUDIT_EVENTS, text) }),
   log_level: (text) => ({
     logLevel: oneOf(["debug", "info", "warning", "error"] as const, text),
   }),
@@ -236,6 +263,17 @@ function oneOf<T extends string>(words: readonly T[], text: string): T {
   const word = words.find((candidate) => candidate === text);
   if (word === undefined) throw new SyntaxError(`Use one of ${words.join(", ")}`);
   return word;
+}
+
+/** Several of `all`, "none" or "all". */
+function words<T extends string>(all: readonly T[], text: string): readonly T[] {
+  if (text === "none") return [];
+  if (text === "all") return all;
+  const chosen = list(text);
+  if (chosen.some((word) => !all.some((known) => known === word))) {
+    throw new SyntaxError(`Use none, all, or some of ${all.join(", ")}`);
+  }
+  return all.filter((known) => chosen.includes(known));
 }
 
 function yesOrNo(text: string): boolean {

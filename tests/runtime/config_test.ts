@@ -96,6 +96,10 @@ Deno.test("parseConfig() refuses values out of range and says what is wanted", (
     "listen = localhost",
     "upstream = dns.example.org",
     "resolver = maybe",
+    "accept_icmp = too-big, redirect",
+    "audit = everything",
+    "path_mtu_lifetime = 59",
+    "idle_timeout = 0",
     "interface = a-name-that-is-too-long",
     "interface = ..",
     "identity = ../../etc/shadow",
@@ -120,6 +124,11 @@ Deno.test("The default never offers ESP without encryption, and every default ca
     `hit_suites = ${DEFAULT_CONFIG.hitSuites}`,
     `puzzle_difficulty = ${DEFAULT_CONFIG.puzzleDifficulty}`,
     `mtu = ${DEFAULT_CONFIG.mtu}`,
+    "path_mtu_discovery = yes",
+    `path_mtu_lifetime = ${DEFAULT_CONFIG.pathMtuLifetimeSeconds}`,
+    `accept_icmp = ${DEFAULT_CONFIG.acceptIcmp}`,
+    `idle_timeout = ${DEFAULT_CONFIG.idleTimeoutSeconds}`,
+    "audit = none",
     `interface = ${DEFAULT_CONFIG.interfaceName}`,
     `listen = ${DEFAULT_CONFIG.listen}`,
     "upstream = auto",
@@ -137,4 +146,11 @@ Deno.test("parseConfig() accepts or throws ConfigError, whatever the text", () =
       assert.ok(error instanceof ConfigError);
     }
   }));
+});
+
+Deno.test("parseConfig() reads lists of words, all and none", () => {
+  const config = parseConfig("accept_icmp = none\naudit = icv-failed, replay", FILE);
+  assert.deepEqual(config.acceptIcmp, []);
+  assert.deepEqual(config.audit, ["replay", "icv-failed"]);
+  assert.equal(parseConfig("audit = all", FILE).audit.length, 5);
 });
