@@ -69,6 +69,7 @@ export const DROP_REASONS = {
   "hip-outside-window": "update identifier beyond what may be outstanding",
   "hip-too-long": "the answer would exceed the longest HIP packet",
   "hip-rekey-failed": "a rekey came to nothing; the old SAs stay",
+  "hip-refused": "the access list, or a switch, does not let this peer start an exchange",
   "hip-busy": "too many half-open associations or jobs",
   "hip-job-failed": "a computation failed or its worker was lost",
   // ICMP about packets that we sent

@@ -14,6 +14,7 @@ import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { shortHit } from "../identity/hit.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
+import { AccessList } from "../hip/access_list.ts";
 import { Association } from "../hip/association.ts";
 import type {
   AddressPair,
@@ -57,6 +58,7 @@ export class Engine {
   readonly peers = new PeerDirectory();
   readonly #options: EngineOptions;
   readonly #settings: ControlSettings;
+  readonly #access: AccessList;
   readonly #drops = new DropCounters();
   readonly #associations: AssociationTable;
   readonly #timers = new TimerTable<AssociationHandle>();
@@ -75,6 +77,7 @@ export class Engine {
     if (options.identities.length === 0) throw new RangeError("Engine needs an identity, got none");
     this.#options = options;
     this.#settings = { ...DEFAULT_CONTROL_SETTINGS, ...options.settings };
+    this.#access = options.access ?? AccessList.OPEN;
     this.#associations = new AssociationTable(this.#settings.maxAssociations);
     this.#notifier = new Notifier({
       random: options.random,
@@ -85,6 +88,7 @@ export class Engine {
     this.#desk = new ResponderDesk({
       identities: options.identities,
       policy: options.policy,
+      access: this.#access,
       settings: this.#settings,
       random: options.random,
       firstR1Generation: options.firstR1Generation,
@@ -92,6 +96,8 @@ export class Engine {
       transmit: (now, addresses, packet) => this.#transmit(now, addresses, packet),
       submitPoolJob: (localHit, job) => this.#jobs.submit({ kind: "pool", localHit, job }),
       submitI2Job: (pending, job) => this.#jobs.submit({ kind: "i2", pending, job }),
+      isInitiating: (localHit, peerHit) =>
+        this.#associations.find(localHit, peerHit)?.isInitiating === true,
       expectedIdentity: (now, hit) => this.peers.lookup(now, hit)?.identity,
       allocateSpi: () => this.#dataPath.saDatabase.allocateSpi(options.random),
       accepted: (now, pending, result) => this.#controlPath.acceptI2(now, pending, result),
@@ -357,7 +363,11 @@ export class Engine {
     const { identities, policy, random, espProvider } = this.#options;
     return {
       settings: this.#settings,
-      policy,
+      policyFor: (peerHit) => {
+        const espSuites = this.#access.espSuitesFor(peerHit);
+        return espSuites === undefined ? policy : { ...policy, espSuites };
+      },
+      access: this.#access,
       random,
       espProvider,
       saDatabase: this.#dataPath.saDatabase,

@@ -5,6 +5,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { PrivateHostIdentity } from "../crypto/host_key.ts";
+import type { AccessList } from "../hip/access_list.ts";
 import type { ControlSettings } from "../hip/constants.ts";
 import type { ExchangePolicy } from "../hip/jobs.ts";
 import { shortHit } from "../identity/hit.ts";
@@ -17,6 +18,8 @@ export interface EngineOptions {
     readonly isAnonymous: boolean;
   }[];
   readonly policy: ExchangePolicy;
+  /** Whom we serve, and how; everybody alike when absent. */
+  readonly access?: AccessList;
   readonly espProvider: EspProvider;
   readonly random: Random;
   readonly logger: Logger;

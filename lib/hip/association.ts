@@ -13,7 +13,7 @@ import { MalformedPacketError } from "../base/errors.ts";
 import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
 import { NOTIFY, PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
-import { type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
+import { type HipPacket, isAnonymous, parseHipPacket } from "../wire/hip/packet.ts";
 import { ECHO_REQUEST_SIGNED, ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
 import type {
   AddressPair,
@@ -39,6 +39,7 @@ import {
   type VerifiedPacket,
 } from "./control_channel.ts";
 import { type ControlKeys, pathOf, type Security, wipeSecrets } from "./control_keys.ts";
+import { Inactivity } from "./inactivity.ts";
 import { Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
 import { discardSecrets, Rekeying, roundTripOf } from "./rekeying.ts";
@@ -52,6 +53,8 @@ export class Association implements AssociationHandle {
   baseExchangeTime: Duration | undefined;
   puzzleTime: Duration | undefined;
   establishedAt: Instant | undefined;
+  /** Whether the peer's R1 or I2 said that its identity is anonymous (RFC 7401 §5.1.2). */
+  isPeerAnonymous = false;
   /** Why the last attempt failed, in words. */
   failure: string | undefined;
   readonly #context: AssociationContext;
@@ -112,6 +115,11 @@ export class Association implements AssociationHandle {
   /** Whether an I2 of the peer may make or replace this association (§6.9 step 5). */
   get yieldsToI2(): boolean {
     return this.#state.kind !== "I2-SENT" || this.#isGreater;
+  }
+
+  /** Whether an exchange that we started is under way. */
+  get isInitiating(): boolean {
+    return this.#state.kind === "I2-SENT" || this.#initiation !== undefined;
   }
 
   /** Whether our HIT is the greater one, which decides crossing exchanges. */
@@ -203,6 +211,7 @@ export class Association implements AssociationHandle {
     this.#removeSecurity();
     // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
     const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
+    this.isPeerAnonymous = isAnonymous(r1.bytes);
     this.puzzleTime = initiation.puzzleTime;
     const awaiting = new AwaitingR2(now, this.#context, this, {
       startedAt: initiation.startedAt,
@@ -259,6 +268,7 @@ export class Association implements AssociationHandle {
     // The Initiator may send at once; what it sends is what ends R2-SENT.
     inbound.isActive = true;
     this.#context.awaitData(inbound, this);
+    this.isPeerAnonymous = isAnonymous(i2);
     this.role = "responder";
     this.failure = undefined;
     this.puzzleTime = undefined;
@@ -287,7 +297,9 @@ export class Association implements AssociationHandle {
     security.outbound.isActive = true;
     this.establishedAt = now;
     const answered = this.#state.kind === "R2-SENT" ? this.#state.answered : undefined;
-    const idleAt = after(now, this.#context.settings.unusedAssociationLifetime);
+    const { access, settings } = this.#context;
+    const period = access.idleTimeoutFor(this.#peerHit, this.isPeerAnonymous) ??
+      settings.unusedAssociationLifetime;
     const rekeying = new Rekeying(now, security, {
       context: this.#context,
       association: this,
@@ -296,7 +308,7 @@ export class Association implements AssociationHandle {
     });
     this.#transition(
       now,
-      { kind: "ESTABLISHED", rekeying, answered, packetsSeen: 0n, idleAt },
+      { kind: "ESTABLISHED", rekeying, answered, inactivity: new Inactivity(now, period) },
       why,
     );
     this.#context.established(now, this);
@@ -485,15 +497,14 @@ export class Association implements AssociationHandle {
           this.close(now, "the peer did not acknowledge UPDATE");
           return;
         }
-        if (state.idleAt > now) break;
-        const { packetsIn, packetsOut } = state.rekeying.traffic;
-        const packets = packetsIn + packetsOut;
-        if (packets === state.packetsSeen) {
+        if (state.inactivity.dueAt > now) break;
+        const activity = state.inactivity.look(now, state.rekeying.traffic);
+        if (activity === "unused") {
           this.close(now, "unused");
           return;
         }
-        state.packetsSeen = packets;
-        state.idleAt = after(now, settings.unusedAssociationLifetime);
+        // The SAs have timed out (RFC 7402 §3.3.7): new ones, or an end if the peer is gone.
+        if (activity === "silent") state.rekeying.start(now, settings.rekeyWithDh);
         break;
       }
       case "CLOSING":

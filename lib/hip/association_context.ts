@@ -11,6 +11,7 @@ import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key
 import type { SaDatabase } from "../esp/sa_database.ts";
 import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
 import type { HipPacket } from "../wire/hip/packet.ts";
+import type { AccessList } from "./access_list.ts";
 import type { ControlSettings } from "./constants.ts";
 import type { ExchangePolicy, Job, JobResult } from "./jobs.ts";
 
@@ -44,11 +45,13 @@ export interface AssociationHandle {
 
 export interface AssociationContext {
   readonly settings: ControlSettings;
-  readonly policy: ExchangePolicy;
+  readonly access: AccessList;
   readonly random: Random;
   readonly espProvider: EspProvider;
   readonly saDatabase: SaDatabase;
 
+  /** What we offer a peer and accept of it. */
+  policyFor(peerHit: Uint8Array): ExchangePolicy;
   /** The key pair of one of our HITs. */
   identityOf(localHit: Uint8Array): PrivateHostIdentity;
   /** Whether that identity is anonymous (RFC 7401 §5.1.2). */

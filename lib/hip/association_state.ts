@@ -31,6 +31,7 @@ import type { Closing } from "./closing.ts";
 import { type ControlSettings, MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
 import type { ControlKeys, Security } from "./control_keys.ts";
 import type { Initiation } from "./initiation.ts";
+import type { Inactivity } from "./inactivity.ts";
 import type { Rekeying } from "./rekeying.ts";
 
 /** The I2 that was accepted and the R2 that answered it, for retransmissions (OPEN-22). */
@@ -55,9 +56,7 @@ export type AssociationState =
     readonly rekeying: Rekeying;
     /** Absent at the Initiator. */
     readonly answered: AnsweredI2 | undefined;
-    /** Packets seen when the idle timer was last set, and when it runs out. */
-    packetsSeen: bigint;
-    idleAt: Instant;
+    inactivity: Inactivity;
   }
   | { readonly kind: "CLOSING"; readonly closing: Closing }
   | {
@@ -132,7 +131,7 @@ export function timeoutOf(state: AssociationState): Instant | undefined {
     case "R2-SENT":
       return state.completeAt;
     case "ESTABLISHED":
-      return earliest(state.idleAt, state.rekeying.nextTimeout());
+      return earliest(state.inactivity.dueAt, state.rekeying.nextTimeout());
     case "CLOSED":
       return earliest(state.until, state.initiation?.retryAt);
     case "E-FAILED":

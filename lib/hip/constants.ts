@@ -92,6 +92,8 @@ export interface ControlSettings {
   readonly encryptHostId: boolean;
   /** Whether the ICV of ESP covers the high sequence word; `auto` does as the peer does. */
   readonly esn: EsnMode;
+  /** Whether an I1 for the all-zero HIT is answered: whoever knows our address may meet us. */
+  readonly answersOpportunistic: boolean;
   /** Age at which prepared R1s are replaced (RFC 7401 §4.1.2: every few minutes). */
   readonly r1Lifetime: Duration;
   /** A used R1 is replaced no sooner: bounds signatures per second under many exchanges. */
@@ -146,6 +148,7 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   stagedLifetime: milliseconds(4500),
   encryptHostId: true,
   esn: "auto",
+  answersOpportunistic: true,
   r1Lifetime: seconds(300),
   r1MinimumUse: seconds(1),
   icmpToStrangers: false,

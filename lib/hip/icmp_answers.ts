@@ -105,6 +105,7 @@ export class IcmpAnswers {
       case "hip-puzzle-failed":
         return packetType === PACKET.I2 ? solutionJ(octets) : undefined;
       case "hip-busy":
+      case "hip-refused":
         return packetType === PACKET.I1 ? "prohibited" : undefined;
       case "hip-no-association": {
         if (!this.#answersStrangers || !NEEDS_ASSOCIATION.has(packetType)) return undefined;

@@ -14,7 +14,7 @@ import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
 import { rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
 import { hitSuiteId } from "../identity/hit.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
-import { emitHipPacket, type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
+import { emitHipPacket, type HipPacket, isAnonymous, parseHipPacket } from "../wire/hip/packet.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
@@ -125,8 +125,9 @@ export class Initiation {
   }
 
   #sendI1(now: Instant): boolean {
-    const { settings, policy } = this.#context;
+    const { settings } = this.#context;
     const { localHit, peerHit } = this.#association;
+    const { dhGroups } = this.#context.policyFor(peerHit);
     const paths = this.#address !== undefined
       ? this.#context.pathsTo([this.#address])
       : this.#context.pathsOf(now, peerHit);
@@ -136,7 +137,7 @@ export class Initiation {
     this.#retryAt = after(now, backOff(settings.i1Timeout, settings.i1TimeoutMax, this.#attempts));
     const i1 = emitHipPacket(
       { packetType: PACKET.I1, senderHit: localHit, receiverHit: peerHit },
-      [encodeParameter(DH_GROUP_LIST, { groupIds: [...policy.dhGroups] })],
+      [encodeParameter(DH_GROUP_LIST, { groupIds: [...dhGroups] })],
     );
     this.#context.transmit(now, addresses, i1);
     return true;
@@ -214,8 +215,14 @@ export class Initiation {
 
   /** §6.8 steps 6 to 12: what R1 offers suits us, then its puzzle. */
   #handleVerified(now: Instant, r1: R1Candidate): void {
-    const { settings, policy, random } = this.#context;
+    const { settings, access, random } = this.#context;
     const packet = parseHipPacket(r1.bytes);
+    // §6.8 step 9: the user who names a HIT wants just that peer, anonymous or not.
+    if (this.#address !== undefined && access.refusesAnonymous && isAnonymous(r1.bytes)) {
+      this.#drop(now, "hip-refused", "whoever answered is anonymous");
+      return;
+    }
+    const policy = this.#context.policyFor(packet.senderHit);
     const choice = chooseFromR1(packet, policy, hitSuiteId(this.#association.localHit));
     if (isFailure(choice)) {
       const error = R1_ERRORS[choice.reason];
@@ -283,7 +290,7 @@ export class Initiation {
       identity: this.#context.identityOf(localHit),
       r1: r1.bytes,
       solutionJ,
-      policy: this.#context.policy,
+      policy: this.#context.policyFor(parseHipPacket(r1.bytes).senderHit),
       inboundSpi,
       encryptHostId: this.#context.settings.encryptHostId,
       isAnonymous: this.#context.isAnonymous(localHit),

@@ -57,6 +57,7 @@ export const I2_ERRORS: Errors = {
   "hip-decryption-failed": NOTIFY.ENCRYPTION_FAILED,
   "hip-invalid-hit": NOTIFY.INVALID_HIT,
   "hip-unexpected-identity": NOTIFY.BLOCKED_BY_POLICY,
+  "hip-refused": NOTIFY.BLOCKED_BY_POLICY,
   "hip-busy": NOTIFY.RESPONDER_BUSY_PLEASE_RETRY,
   "hip-job-failed": NOTIFY.RESPONDER_BUSY_PLEASE_RETRY,
 };

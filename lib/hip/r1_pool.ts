@@ -47,11 +47,11 @@ export interface R1PoolOptions {
   readonly policy: ExchangePolicy;
   readonly settings: ControlSettings;
   readonly random: Random;
-  /** Greater than any used in earlier runs (RFC 7401 §4.1.4). */
-  readonly firstGeneration: bigint;
+  /** The identity's R1 generation counter: greater each time (RFC 7401 §4.1.4). */
+  readonly nextGeneration: () => bigint;
 }
 
-/** The prepared R1s of one local identity. */
+/** The prepared R1s of one local identity, all with the same offer. */
 export class R1Pool {
   readonly #options: R1PoolOptions;
   readonly #current = new Map<number, R1Entry>();
@@ -59,14 +59,12 @@ export class R1Pool {
   readonly #retired: RetiredEntry[] = [];
   /** Groups for which a job is under way, with the generation it will have. */
   readonly #building = new Map<number, bigint>();
-  #nextGeneration: bigint;
   #difficultyK: number;
   /** When what a lost job should have made is tried again. */
   #retryAt: Instant | undefined;
 
   constructor(options: R1PoolOptions) {
     this.#options = options;
-    this.#nextGeneration = options.firstGeneration;
     this.#difficultyK = options.settings.puzzleDifficultyK;
   }
 
@@ -187,7 +185,7 @@ export class R1Pool {
 
   #build(dhGroup: number): BuildR1Job {
     const { identity, policy, settings, random, isAnonymous } = this.#options;
-    const r1Generation = this.#nextGeneration++;
+    const r1Generation = this.#options.nextGeneration();
     this.#building.set(dhGroup, r1Generation);
     return {
       kind: "build-r1",

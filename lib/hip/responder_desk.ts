@@ -18,7 +18,8 @@ import { hitSuiteId, isHit } from "../identity/hit.ts";
 import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
 import { SOLUTION } from "../wire/hip/parameters/solution.ts";
-import type { HipPacket } from "../wire/hip/packet.ts";
+import { type HipPacket, isAnonymous } from "../wire/hip/packet.ts";
+import type { AccessList } from "./access_list.ts";
 import type { AddressPair } from "./association_context.ts";
 import { pairKey } from "./association_table.ts";
 import type { ControlSettings } from "./constants.ts";
@@ -52,6 +53,7 @@ export interface DeskOptions {
   /** The first is the default. */
   readonly identities: readonly DeskIdentity[];
   readonly policy: ExchangePolicy;
+  readonly access: AccessList;
   readonly settings: ControlSettings;
   readonly random: Random;
   readonly firstR1Generation: bigint;
@@ -63,6 +65,8 @@ export interface DeskContext {
   transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void;
   submitPoolJob(localHit: Uint8Array, job: BuildR1Job): void;
   submitI2Job(pending: PendingI2, job: AcceptI2Job): void;
+  /** Whether an exchange that we started is under way: its crossing twin is not refused. */
+  isInitiating(localHit: Uint8Array, peerHit: Uint8Array): boolean;
   expectedIdentity(now: Instant, peerHit: Uint8Array): PublicHostIdentity | undefined;
   allocateSpi(): number | undefined;
   /** An I2 was right in everything; both SAs are to be installed and R2 sent. */
@@ -90,7 +94,10 @@ export interface PendingI2 {
 export class ResponderDesk {
   readonly #options: DeskOptions;
   readonly #context: DeskContext;
-  readonly #pools = new Map<string, R1Pool>();
+  /** Of one identity: first the pool with the host's offer, then one per list of ESP suites. */
+  readonly #pools = new Map<string, readonly R1Pool[]>();
+  /** The ESP suites of those further pools, joined, in their order. */
+  readonly #offers: readonly string[];
   readonly #pending = new Map<string, PendingI2>();
   readonly #badSolutions = new Set<string>();
   readonly #r1Limit: RateLimit;
@@ -111,30 +118,30 @@ export class ResponderDesk {
       maxPendingI2: settings.maxPendingI2,
     });
     this.#opaque = randomUint32(random) & 0xffff;
+    const lists = options.access.espSuiteLists;
+    this.#offers = lists.map((suites) => suites.join());
+    const policies = [policy, ...lists.map((espSuites) => ({ ...policy, espSuites }))];
     for (const { identity, isAnonymous } of identities) {
-      const pool = new R1Pool({
-        identity,
-        isAnonymous,
-        policy,
-        settings,
-        random,
-        firstGeneration: firstR1Generation,
-      });
-      this.#pools.set(toHex(identity.hit), pool);
+      // One counter per identity (§4.1.4), so that a generation names one R1.
+      let generation = firstR1Generation;
+      const nextGeneration = () => generation++;
+      const pools = policies.map((offer) =>
+        new R1Pool({ identity, isAnonymous, policy: offer, settings, random, nextGeneration })
+      );
+      this.#pools.set(toHex(identity.hit), pools);
     }
   }
 
   /** Queues the jobs that fill the pools. */
   start(): void {
-    for (const { identity } of this.#options.identities) {
-      const jobs = this.#pools.get(toHex(identity.hit))!.missing();
-      for (const job of jobs) this.#context.submitPoolJob(identity.hit, job);
-    }
+    this.#eachPool((hit, pool) => {
+      for (const job of pool.missing()) this.#context.submitPoolJob(hit, job);
+    });
   }
 
-  /** Whether every pool has an R1 for every group. */
+  /** Whether the default identity has an R1 for every group; the others follow soon. */
   get isReady(): boolean {
-    return [...this.#pools.values()].every((pool) => pool.isReady);
+    return this.#pools.get(toHex(this.#options.identities[0]!.identity.hit))![0]!.isReady;
   }
 
   /** I2 packets in public-key work. */
@@ -145,16 +152,21 @@ export class ResponderDesk {
   /** RFC 7401 §6.7; the tie-break of step 3 is the caller's. Creates no state. */
   handleI1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
     const { groupIds } = packet.require(DH_GROUP_LIST);
-    const local = isAllZero(packet.receiverHit)
+    const isOpportunistic = isAllZero(packet.receiverHit);
+    const local = isOpportunistic
       ? this.#identityForOpportunistic(packet.senderHit)
       : this.#identityOf(packet.receiverHit);
     if (local === undefined) return "hip-not-for-us";
+    if (isOpportunistic && !this.#options.settings.answersOpportunistic) return "hip-refused";
+    const { hit } = local.identity;
+    if (this.#options.access.refusesI1(packet.senderHit)) {
+      if (!this.#context.isInitiating(hit, packet.senderHit)) return "hip-refused";
+    }
     if (this.#recentI1.seen(now, concatBytes(addresses.peer, packet.bytes))) {
       return "hip-rate-limited";
     }
     if (!this.#r1Limit.allow(now, addresses.peer)) return "hip-rate-limited";
-    const { hit } = local.identity;
-    const entry = this.#pools.get(toHex(hit))!.offer(groupIds);
+    const entry = this.#poolFor(hit, packet.senderHit).offer(groupIds);
     if (entry === undefined) return "hip-busy";
     this.#load.noteI1(now);
     this.#opaque = (this.#opaque + 1) & 0xffff;
@@ -176,7 +188,7 @@ export class ResponderDesk {
       return "hip-unsupported-suite";
     }
     // (7) the counter names the R1 that is answered: ours always carry one.
-    const pool = this.#pools.get(toHex(local.identity.hit))!;
+    const pool = this.#poolFor(local.identity.hit, peerHit);
     const counter = packet.first(R1_COUNTER);
     const entry = counter === undefined ? undefined : pool.find(counter.generation);
     if (entry === undefined) return "hip-old-generation";
@@ -218,6 +230,10 @@ export class ResponderDesk {
     solutionKey: string,
   ): DropReason | undefined {
     const peerHit = packet.senderHit;
+    // (17) moved up: it costs nothing.
+    if (this.#options.access.refuses(peerHit, isAnonymous(packet.bytes))) {
+      if (!this.#context.isInitiating(local.identity.hit, peerHit)) return "hip-refused";
+    }
     // (9) and (10) what it chose is what we offered, before any arithmetic.
     const unfit = checkI2Form(packet, entry.template, this.#options.policy);
     if (unfit !== undefined) return unfit.reason;
@@ -278,14 +294,15 @@ export class ResponderDesk {
   }
 
   handlePoolJobDone(now: Instant, localHit: Uint8Array, job: BuildR1Job, result: JobResult): void {
-    const pool = this.#pools.get(toHex(localHit))!;
+    // Only the pool that asked for it knows its generation.
+    const pools = this.#pools.get(toHex(localHit))!;
     if (result.kind === "build-r1") {
-      pool.handleBuilt(now, job, result);
+      for (const pool of pools) pool.handleBuilt(now, job, result);
       // The load may have changed while it was made.
       this.#adjustDifficulty();
       return;
     }
-    pool.handleLost(now, job);
+    for (const pool of pools) pool.handleLost(now, job);
     const reason = result.kind === "failed" ? result.reason : "hip-job-failed";
     this.#context.drop(now, reason, `R1 for group ${job.dhGroup} could not be prepared`);
   }
@@ -294,33 +311,30 @@ export class ResponderDesk {
   handleTimeout(now: Instant): void {
     this.#load.handleTimeout(now, this.#pending.size);
     this.#adjustDifficulty();
-    for (const { identity } of this.#options.identities) {
-      const pool = this.#pools.get(toHex(identity.hit))!;
+    this.#eachPool((hit, pool) => {
       for (const job of [...pool.handleTimeout(now), ...pool.missing()]) {
-        this.#context.submitPoolJob(identity.hit, job);
+        this.#context.submitPoolJob(hit, job);
       }
-    }
+    });
   }
 
   /** When `handleTimeout` has work. */
   nextTimeout(): Instant | undefined {
     let next = this.#load.nextTimeout();
-    for (const pool of this.#pools.values()) next = earliest(next, pool.nextTimeout());
+    this.#eachPool((_hit, pool) => next = earliest(next, pool.nextTimeout()));
     return next;
   }
 
   #adjustDifficulty(): void {
-    for (const { identity } of this.#options.identities) {
-      const pool = this.#pools.get(toHex(identity.hit))!;
+    this.#eachPool((hit, pool) => {
       for (const job of pool.setDifficulty(this.#load.difficultyK)) {
-        this.#context.submitPoolJob(identity.hit, job);
+        this.#context.submitPoolJob(hit, job);
       }
-    }
+    });
   }
 
   #replaceUsed(now: Instant, pending: PendingI2): void {
-    const pool = this.#pools.get(toHex(pending.localHit))!;
-    const job = pool.noteUsed(now, pending.entry);
+    const job = this.#poolFor(pending.localHit, pending.peerHit).noteUsed(now, pending.entry);
     if (job !== undefined) this.#context.submitPoolJob(pending.localHit, job);
   }
 
@@ -330,6 +344,20 @@ export class ResponderDesk {
       if (oldest !== undefined) this.#badSolutions.delete(oldest);
     }
     this.#badSolutions.add(solutionKey);
+  }
+
+  /** The R1s that a peer gets: those with the ESP suites that the access list has for it. */
+  #poolFor(localHit: Uint8Array, peerHit: Uint8Array): R1Pool {
+    const pools = this.#pools.get(toHex(localHit))!;
+    if (pools.length === 1) return pools[0]!;
+    const suites = this.#options.access.espSuitesFor(peerHit);
+    return pools[suites === undefined ? 0 : 1 + this.#offers.indexOf(suites.join())]!;
+  }
+
+  #eachPool(visit: (localHit: Uint8Array, pool: R1Pool) => void): void {
+    for (const { identity } of this.#options.identities) {
+      for (const pool of this.#pools.get(toHex(identity.hit))!) visit(identity.hit, pool);
+    }
   }
 
   #identityOf(hit: Uint8Array): DeskIdentity | undefined {

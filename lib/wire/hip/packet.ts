@@ -138,6 +138,11 @@ export class HipPacket {
   }
 }
 
+/** Whether the sender of an R1 or I2 says that its Host Identity is anonymous (RFC 7401 §5.1.2). */
+export function isAnonymous(bytes: Uint8Array): boolean {
+  return (bytes[HIP_FIELD.controls + 1]! & CONTROL_ANONYMOUS) !== 0;
+}
+
 /**
  * Reads the header and walks the parameters. Octets behind (Header Length + 1) * 8 are passed over,
  * whatever Next Header says, and so are the reserved and the fixed bits (RFC 7401 §5.1).
