@@ -16,8 +16,8 @@ export function unlikePair(
   ofB: Partial<EngineOptions>,
   addresses: readonly [string, string] = ["192.0.2.1", "192.0.2.2"],
 ): EnginePair {
-  const a = new End(ofA.identities?.[0]!.identity ?? ALICE, addresses[0], 1, ofA);
-  const b = new End(ofB.identities?.[0]!.identity ?? BOB, addresses[1], 2, ofB);
+  const a = new End(ofA.identities?.[0]?.identity ?? ALICE, addresses[0], 1, ofA);
+  const b = new End(ofB.identities?.[0]?.identity ?? BOB, addresses[1], 2, ofB);
   const pair = new EnginePair(a, b);
   pair.introduce(a, b);
   return pair;
