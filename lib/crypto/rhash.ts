@@ -5,7 +5,7 @@
  * of the signer decides the hash of a signature.
  */
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { cshake128 } from "@noble/hashes/sha3-addons.js";
 import { concatBytes } from "../base/bytes.ts";
 import { HIT_SUITE } from "../wire/hip/code_points.ts";
@@ -56,7 +56,39 @@ export function digest(rhash: Rhash, ...parts: Uint8Array[]): Uint8Array {
     // Function name and customization string are empty (RFC 9374 §3.5.2.1, literal formula).
     return cshake128(concatBytes(...parts), { dkLen: LENGTHS.cshake128 });
   }
-  const hash = createHash(rhash);
-  for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
+  // One call for everything, answered in hexadecimal: the runtime has no quicker way.
+  return octetsOf(hexDigest(rhash, parts), LENGTHS[rhash]);
+}
+
+/** Where short inputs are put together; holds nothing between two calls. */
+const scratch = new Uint8Array(256);
+
+/** The hash in hexadecimal over all parts after one another. */
+function hexDigest(rhash: string, parts: readonly Uint8Array[]): string {
+  if (parts.length === 1) return hash(rhash, parts[0]!, "hex");
+  let length = 0;
+  for (const part of parts) length += part.length;
+  if (length > scratch.length) return hash(rhash, concatBytes(...parts), "hex");
+  let offset = 0;
+  for (const part of parts) {
+    // For so few octets quicker than `set`.
+    for (let i = 0; i < part.length; i++) scratch[offset++] = part[i]!;
+  }
+  const text = hash(rhash, scratch.subarray(0, length), "hex");
+  scratch.fill(0, 0, length);
+  return text;
+}
+
+/** Octets from lower-case hexadecimal that is known to be right. */
+function octetsOf(text: string, length: number): Uint8Array {
+  const octets = new Uint8Array(length);
+  for (let i = 0; i < length; i++) {
+    octets[i] = nibble(text.charCodeAt(2 * i)) << 4 | nibble(text.charCodeAt(2 * i + 1));
+  }
+  return octets;
+}
+
+/** The value of "0" to "9" and "a" to "f". */
+function nibble(code: number): number {
+  return code < 0x3a ? code - 0x30 : code - 0x57;
 }

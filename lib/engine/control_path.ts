@@ -20,7 +20,13 @@ import { PACKET } from "../wire/hip/code_points.ts";
 import { HIP_PROTOCOL, type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
 import type { OutgoingPacket } from "./effects.ts";
 import type { EventLog } from "./event_log.ts";
-import { admitHipPacket, admitParsed, notificationData } from "./hip_admission.ts";
+import {
+  admitHipPacket,
+  admitParsed,
+  type AdmittedPacket,
+  notificationData,
+  takeIn,
+} from "./hip_admission.ts";
 
 /** What the control path works with. */
 export interface ControlPathParts {
@@ -47,21 +53,19 @@ export class ControlPath {
 
   /** The one place where malformed packets end (RFC 7401 §5.4, §6). */
   handleHipPacket(now: Instant, buffer: PacketBuffer): void {
-    const { path } = buffer;
-    const addresses = { local: path.localAddress.slice(), peer: path.peerAddress.slice() };
-    const admitted = admitHipPacket(buffer.contents(), addresses);
-    const reason = typeof admitted === "string"
-      ? admitted
-      : this.#handleAdmitted(now, admitted, addresses);
+    const { localAddress: local, peerAddress: peer } = buffer.path;
+    const octets = buffer.contents();
+    const reason = admitHipPacket(octets, { local, peer }) ??
+      this.#handleAdmitted(now, takeIn(octets, { local, peer }));
     if (reason === undefined) return;
     this.#parts.drop(now, reason, "");
     this.answerDrop(now, buffer, reason);
   }
 
-  #handleAdmitted(now: Instant, octets: Uint8Array, addresses: AddressPair) {
+  #handleAdmitted(now: Instant, { octets, addresses }: AdmittedPacket): DropReason | undefined {
     try {
       const packet = parseHipPacket(octets);
-      this.#parts.events.addPacket(now, "in", packet, addresses);
+      this.#parts.events.addPacket(now, "in", packet.bytes, addresses);
       return admitParsed(packet) ?? this.#dispatch(now, packet, addresses);
     } catch (error) {
       if (!(error instanceof MalformedPacketError)) throw error;
@@ -92,8 +96,10 @@ export class ControlPath {
       case PACKET.R2:
         return association?.handleR2(now, packet) ?? noAssociation(association);
       default:
+        // A stranger's packet takes nothing from the share of a peer.
+        if (association === undefined) return "hip-no-association";
         if (!notifier.admits(now, packet)) return "hip-rate-limited";
-        return association?.handleControl(now, packet, addresses) ?? noAssociation(association);
+        return association.handleControl(now, packet, addresses);
     }
   }
 

@@ -38,9 +38,14 @@ export function outgoingPacket(buffer: PacketBuffer): OutgoingPacket {
 
 /** A HIP packet for a pair of addresses, its checksum filled in; `packet` itself is not changed. */
 export function outgoingHipPacket(addresses: AddressPair, packet: Uint8Array): OutgoingPacket {
-  const { local: source, peer: destination } = addresses;
   const bytes = packet.slice();
-  setChecksum(bytes, source, destination);
+  setChecksum(bytes, addresses.local, addresses.peer);
+  return finishedHipPacket(addresses, bytes);
+}
+
+/** A HIP packet whose checksum is right for a pair of addresses; borrowed, and left as it is. */
+export function finishedHipPacket(addresses: AddressPair, bytes: Uint8Array): OutgoingPacket {
+  const { local: source, peer: destination } = addresses;
   return { protocol: HIP_PROTOCOL, source, destination, bytes, trafficClass: 0, hopLimit: 64 };
 }
 

@@ -11,6 +11,7 @@
 import { bytesEqual, isAllZero } from "../base/bytes.ts";
 import { DropCounters, type DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
+import { Queue } from "../base/queue.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { shortHit } from "../identity/hit.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
@@ -32,12 +33,13 @@ import { TimerTable } from "../hip/timers.ts";
 import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { notifyTypeName } from "../wire/hip/code_points.ts";
-import { HIP_PROTOCOL, parseHipPacket } from "../wire/hip/packet.ts";
+import { HIP_PROTOCOL } from "../wire/hip/packet.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
 import {
   type AssociationStatus,
   type EngineEvent,
   type EngineStatus,
+  finishedHipPacket,
   type JobRequest,
   outgoingHipPacket,
   type OutgoingPacket,
@@ -69,8 +71,8 @@ export class Engine {
   readonly #jobs = new JobTable();
   readonly #notifier: Notifier;
   #locators: readonly LocalLocator[] = [];
-  readonly #transmits: OutgoingPacket[] = [];
-  readonly #deliveries: Uint8Array[] = [];
+  readonly #transmits = new Queue<OutgoingPacket>();
+  readonly #deliveries = new Queue<Uint8Array>();
   readonly #events = new EventLog();
 
   constructor(options: EngineOptions) {
@@ -93,7 +95,8 @@ export class Engine {
       random: options.random,
       firstR1Generation: options.firstR1Generation,
     }, {
-      transmit: (now, addresses, packet) => this.#transmit(now, addresses, packet),
+      transmit: (now, addresses, packet) =>
+        this.#send(now, addresses, finishedHipPacket(addresses, packet)),
       submitPoolJob: (localHit, job) => this.#jobs.submit({ kind: "pool", localHit, job }),
       submitI2Job: (pending, job) => this.#jobs.submit({ kind: "i2", pending, job }),
       isInitiating: (localHit, peerHit) =>
@@ -306,9 +309,12 @@ export class Engine {
   }
 
   #transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void {
-    const outgoing = outgoingHipPacket(addresses, packet);
+    this.#send(now, addresses, outgoingHipPacket(addresses, packet));
+  }
+
+  #send(now: Instant, addresses: AddressPair, outgoing: OutgoingPacket): void {
     this.#transmits.push(outgoing);
-    this.#events.addPacket(now, "out", parseHipPacket(outgoing.bytes), addresses);
+    this.#events.addPacket(now, "out", outgoing.bytes, addresses);
   }
 
   #drop(now: Instant, reason: DropReason, detail: string): void {

@@ -1,5 +1,6 @@
 /** Jobs under way: whose result each number stands for, and which still have to be handed out. */
 
+import { Queue } from "../base/queue.ts";
 import type { AddressPair, AssociationHandle } from "../hip/association_context.ts";
 import type { AcceptI2Job, BuildR1Job, Job, SignPacketJob } from "../hip/jobs.ts";
 import type { PendingI2 } from "../hip/responder_desk.ts";
@@ -14,7 +15,7 @@ export type JobOwner =
 
 export class JobTable {
   readonly #owners = new Map<number, JobOwner>();
-  readonly #requests: JobRequest[] = [];
+  readonly #requests = new Queue<JobRequest>();
   #nextId = 1;
 
   /** Queues a job. @returns Its number. */

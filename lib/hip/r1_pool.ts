@@ -14,6 +14,7 @@ import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import { type ControlSettings, puzzleLifetime } from "./constants.ts";
 import type { BuildR1Job, BuildR1Result, ExchangePolicy } from "./jobs.ts";
 import { chooseDhGroup } from "./negotiation.ts";
+import { PreparedR1 } from "./prepared_r1.ts";
 
 /** Retired entries kept at most per identity; the oldest goes first. */
 const MAX_RETIRED = 64;
@@ -27,6 +28,7 @@ export interface R1Entry {
   readonly dhGroup: number;
   readonly difficultyK: number;
   readonly template: Uint8Array;
+  readonly prepared: PreparedR1;
   readonly dhPrivateKey: Uint8Array;
   /** S of appendix A: keys #I to the Initiator's HIT and address. */
   readonly secret: Uint8Array;
@@ -100,6 +102,7 @@ export class R1Pool {
       dhGroup: job.dhGroup,
       difficultyK: job.difficultyK,
       template: result.template,
+      prepared: new PreparedR1(result.template),
       dhPrivateKey: result.dhPrivateKey,
       secret: randomBytes(this.#options.random, 32),
       builtAt: now,

@@ -2,6 +2,12 @@
  * Limits on what unauthenticated packets can make us do, in fixed memory: a table of buckets into
  * which keys are hashed with a secret, so that nobody can choose whom to crowd out (RFC 7401 §6.7,
  * §8).
+ *
+ * A bucket belongs to the key that used it last. So a flood of ever new keys uses up nobody's
+ * share: whoever is crowded out starts anew. That costs the sender of the flood a table full of
+ * packets on average for each time one key gets its share again.
+ *
+ * Work per event: one hash over the key.
  */
 
 import { type Random, randomUint32 } from "../base/random.ts";
@@ -9,11 +15,13 @@ import type { Duration, Instant } from "../base/time.ts";
 
 const BUCKETS = 4096;
 
-/** So many events per key and period; the key may share its bucket with a few others. */
+/** So many events per key and period. */
 export class RateLimit {
   readonly #seed: number;
   readonly #perPeriod: number;
   readonly #period: Duration;
+  /** The whole hash of the key that a bucket belongs to. */
+  readonly #owners = new Uint32Array(BUCKETS);
   readonly #counts = new Uint16Array(BUCKETS);
   readonly #since = new Float64Array(BUCKETS).fill(-Infinity);
 
@@ -26,8 +34,10 @@ export class RateLimit {
 
   /** Whether one more event for `key` is within the limit; counts it if so. */
   allow(now: Instant, key: Uint8Array): boolean {
-    const bucket = hash(this.#seed, key) % BUCKETS;
-    if (now - this.#since[bucket]! >= this.#period) {
+    const value = finish(hash(this.#seed, key));
+    const bucket = value % BUCKETS;
+    if (this.#owners[bucket] !== value || now - this.#since[bucket]! >= this.#period) {
+      this.#owners[bucket] = value;
       this.#since[bucket] = now;
       this.#counts[bucket] = 0;
     }
@@ -49,9 +59,9 @@ export class RecentlySeen {
     this.#period = period;
   }
 
-  /** Whether `octets` were here less than a period ago; remembers them. */
-  seen(now: Instant, octets: Uint8Array): boolean {
-    const value = hash(this.#seed, octets);
+  /** Whether `octets` came from `source` less than a period ago; remembers them. */
+  seen(now: Instant, source: Uint8Array, octets: Uint8Array): boolean {
+    const value = finish(hash(hash(this.#seed, source), octets));
     const bucket = value % BUCKETS;
     const isRepeated = this.#hashes[bucket] === value && now - this.#at[bucket]! < this.#period;
     if (!isRepeated) {
@@ -62,12 +72,17 @@ export class RecentlySeen {
   }
 }
 
-/** FNV-1a from a secret start, with a final mix; for spreading, not for authentication. */
+/** FNV-1a from a secret start; for spreading, not for authentication. `finish` comes last. */
 function hash(seed: number, octets: Uint8Array): number {
-  let value = seed ^ 0x811c9dc5;
+  let value = seed;
   for (let i = 0; i < octets.length; i++) {
     value = Math.imul(value ^ octets[i]!, 0x01000193);
   }
-  value = Math.imul(value ^ (value >>> 15), 0x2c1b3c6d);
-  return (value ^ (value >>> 13)) >>> 0;
+  return value;
+}
+
+/** Spreads all bits over the low ones. */
+function finish(value: number): number {
+  const mixed = Math.imul(value ^ (value >>> 15), 0x2c1b3c6d);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
 }

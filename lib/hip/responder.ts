@@ -2,8 +2,8 @@
  * The Responder's half of the base exchange: R1 made in advance and filled in per Initiator, and
  * the public-key work on I2 (RFC 7401 §5.2.15, §6.7.1, §6.9; RFC 7402 §6.5).
  *
- * `buildR1` and `acceptI2` are for a worker. `fillR1` and `checkI2Form` are cheap and run where
- * packets arrive.
+ * `buildR1` and `acceptI2` are for a worker. `checkI2Form` is cheap and runs where packets arrive;
+ * there `PreparedR1` does quickly what `fillR1` says plainly.
  */
 
 import { wipe } from "../base/bytes.ts";
@@ -35,7 +35,7 @@ import { HIP_MAC } from "../wire/hip/parameters/hip_mac.ts";
 import { HIP_SIGNATURE } from "../wire/hip/parameters/hip_signature.ts";
 import { HIT_SUITE_LIST } from "../wire/hip/parameters/hit_suite_list.ts";
 import { HOST_ID } from "../wire/hip/parameters/host_id.ts";
-import { PUZZLE } from "../wire/hip/parameters/puzzle.ts";
+import { PUZZLE, PUZZLE_OPAQUE, PUZZLE_RANDOM_I } from "../wire/hip/parameters/puzzle.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
 import { TRANSPORT_FORMAT_LIST } from "../wire/hip/parameters/transport_format_list.ts";
 import { checkIdentity } from "./initiator.ts";
@@ -64,10 +64,6 @@ import {
   withSignature2,
 } from "./packet_builder.ts";
 import { verifyHipMac, verifyHipSignature } from "./packet_verifier.ts";
-
-/** Where Opaque and #I stand in a PUZZLE TLV (§5.2.4). */
-const PUZZLE_OPAQUE = 6;
-const PUZZLE_RANDOM_I = 8;
 
 /** An R1 with a fresh Diffie-Hellman key, signed for any Initiator (RFC 7401 §6.7.1). */
 export function buildR1(

@@ -3,12 +3,12 @@
  * an I2 passes the cheap checks of RFC 7401 §6.9 in order of cost before any public-key work
  * (RFC 7401 §4.1.1, §6.7, §6.9).
  *
- * Work per packet: an I1 costs its parsing, one hash, one copy of an R1 with its checksum, and the
- * parsing of both R1s, to fill in the one and to name the other in the trace. An I2 costs its parsing
- * and two hashes until its puzzle has been found right.
+ * Work per packet: an I1 costs a copy of it, its parsing, one hash, and one copy of an R1 with a sum
+ * over what is new in it. An I2 costs its parsing and two hashes until its puzzle has been found
+ * right. Both look through our identities, which are few.
  */
 
-import { bytesEqual, concatBytes, isAllZero, toHex, wipe } from "../base/bytes.ts";
+import { bytesEqual, isAllZero, toHex, wipe } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
 import { earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
@@ -29,7 +29,7 @@ import type { NotifyHits } from "./notify.ts";
 import { checkSolution, puzzleRandomI, type PuzzleSubject } from "./puzzle.ts";
 import { type R1Entry, R1Pool } from "./r1_pool.ts";
 import { RateLimit, RecentlySeen } from "./rate_limit.ts";
-import { checkI2Form, fillR1 } from "./responder.ts";
+import { checkI2Form } from "./responder.ts";
 
 /** R1 packets per second to one address (RFC 7401 §6.7); an exchange needs one. */
 const R1_PER_SECOND = 20;
@@ -61,7 +61,7 @@ export interface DeskOptions {
 
 /** What the desk asks of the engine. */
 export interface DeskContext {
-  /** Sends a HIP packet; its checksum is filled in there. */
+  /** Sends a HIP packet whose checksum is right for these addresses. */
   transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void;
   submitPoolJob(localHit: Uint8Array, job: BuildR1Job): void;
   submitI2Job(pending: PendingI2, job: AcceptI2Job): void;
@@ -105,6 +105,7 @@ export class ResponderDesk {
   readonly #load: LoadPolicy;
   /** The next PUZZLE Opaque, so that no Initiator gets one #I twice (RFC 7401 §4.1.2). */
   #opaque: number;
+  readonly #opaqueOctets = new Uint8Array(2);
 
   constructor(options: DeskOptions, context: DeskContext) {
     const { identities, policy, settings, random, firstR1Generation } = options;
@@ -162,18 +163,18 @@ export class ResponderDesk {
     if (this.#options.access.refusesI1(packet.senderHit)) {
       if (!this.#context.isInitiating(hit, packet.senderHit)) return "hip-refused";
     }
-    if (this.#recentI1.seen(now, concatBytes(addresses.peer, packet.bytes))) {
-      return "hip-rate-limited";
-    }
+    if (this.#recentI1.seen(now, addresses.peer, packet.bytes)) return "hip-rate-limited";
     if (!this.#r1Limit.allow(now, addresses.peer)) return "hip-rate-limited";
     const entry = this.#poolFor(hit, packet.senderHit).offer(groupIds);
     if (entry === undefined) return "hip-busy";
     this.#load.noteI1(now);
     this.#opaque = (this.#opaque + 1) & 0xffff;
-    const opaque = new Uint8Array([this.#opaque >> 8, this.#opaque & 0xff]);
+    const opaque = this.#opaqueOctets;
+    opaque[0] = this.#opaque >> 8;
+    opaque[1] = this.#opaque;
     const subject = puzzleSubject(packet.senderHit, hit, addresses, opaque);
     const randomI = puzzleRandomI(rhashOfSuite(hitSuiteId(hit)), entry.secret, subject);
-    const r1 = fillR1(entry.template, packet.senderHit, opaque, randomI);
+    const r1 = entry.prepared.fill(addresses, packet.senderHit, this.#opaque, randomI);
     this.#context.transmit(now, addresses, r1);
     return undefined;
   }
@@ -272,6 +273,7 @@ export class ResponderDesk {
 
   /** Whether this very I2 is being worked on: its retransmission needs no second look. */
   isPending(localHit: Uint8Array, packet: HipPacket): boolean {
+    if (this.#pending.size === 0) return false;
     const pending = this.#pending.get(pairKey(localHit, packet.senderHit));
     return pending !== undefined && bytesEqual(pending.i2, packet.bytes);
   }

@@ -14,6 +14,10 @@
 import type { ParameterCodec } from "../parameter.ts";
 import { PARAMETER } from "../code_points.ts";
 
+/** Where Opaque and #I stand in the TLV, its Type included. */
+export const PUZZLE_OPAQUE = 6;
+export const PUZZLE_RANDOM_I = 8;
+
 export interface Puzzle {
   /** Number of low-order bits that must be zero: #K, 0 to 255. */
   readonly difficultyK: number;
