@@ -6,8 +6,9 @@
  * keys overwritten. Its size is bounded.
  */
 
-import type { Random } from "../base/random.ts";
-import { randomUint32 } from "../base/random.ts";
+import { bytesEqual } from "../base/bytes.ts";
+import { type Random, randomUint32 } from "../base/random.ts";
+import { HitPairTable } from "../identity/hit_pair_table.ts";
 import { type InboundSa, type OutboundSa, SMALLEST_SPI } from "./security_association.ts";
 
 /** Most SAs in each direction. */
@@ -23,9 +24,7 @@ export interface SaPair {
 export class SaDatabase {
   readonly #limit: number;
   readonly #inbound = new Map<number, InboundSa>();
-  /** Outbound by a hash of both HITs; a list holds those whose hashes are equal. */
-  readonly #outbound = new Map<number, OutboundSa[]>();
-  #outboundCount = 0;
+  readonly #outbound = new HitPairTable<OutboundSa>();
   /** SPIs given out and not yet installed. */
   readonly #reserved = new Set<number>();
 
@@ -39,7 +38,7 @@ export class SaDatabase {
   }
 
   get outboundCount(): number {
-    return this.#outboundCount;
+    return this.#outbound.size;
   }
 
   /** Every inbound SA, for reports and timers. */
@@ -94,19 +93,11 @@ export class SaDatabase {
    * @returns False when the database is full.
    */
   installOutbound(sa: OutboundSa): boolean {
-    const hash = hashOfHits(sa.localHit, 0, sa.peerHit, 0);
-    const known = this.#find(hash, sa.localHit, 0, sa.peerHit, 0);
+    const known = this.#outbound.find(sa.localHit, sa.peerHit);
     if (known === sa) return true;
-    if (known !== undefined) {
-      this.#drop(hash, known);
-    } else if (this.#outboundCount >= this.#limit) {
-      return false;
-    }
-    const list = this.#outbound.get(hash);
-    if (list === undefined) this.#outbound.set(hash, [sa]);
-    else list.push(sa);
-    this.#outboundCount++;
-    return true;
+    if (known !== undefined) this.#drop(known);
+    else if (this.#outbound.size >= this.#limit) return false;
+    return this.#outbound.add(sa);
   }
 
   /** The SA whose packets carry this SPI. */
@@ -124,8 +115,7 @@ export class SaDatabase {
     peerHit: Uint8Array,
     peerOffset: number,
   ): OutboundSa | undefined {
-    const hash = hashOfHits(localHit, localOffset, peerHit, peerOffset);
-    return this.#find(hash, localHit, localOffset, peerHit, peerOffset);
+    return this.#outbound.find(localHit, peerHit, localOffset, peerOffset);
   }
 
   /** Removes and wipes one inbound SA. */
@@ -139,10 +129,9 @@ export class SaDatabase {
 
   /** Removes and wipes the outbound SA of a pair of HITs, 16 octets each. */
   removeOutbound(localHit: Uint8Array, peerHit: Uint8Array): boolean {
-    const hash = hashOfHits(localHit, 0, peerHit, 0);
-    const sa = this.#find(hash, localHit, 0, peerHit, 0);
+    const sa = this.#outbound.find(localHit, peerHit);
     if (sa === undefined) return false;
-    this.#drop(hash, sa);
+    this.#drop(sa);
     return true;
   }
 
@@ -150,73 +139,23 @@ export class SaDatabase {
   removePair(localHit: Uint8Array, peerHit: Uint8Array): void {
     this.removeOutbound(localHit, peerHit);
     for (const [spi, sa] of this.#inbound) {
-      if (hasHits(sa, localHit, 0, peerHit, 0)) this.removeInbound(spi);
+      if (bytesEqual(sa.localHit, localHit) && bytesEqual(sa.peerHit, peerHit)) {
+        this.removeInbound(spi);
+      }
     }
   }
 
   /** Removes and wipes everything. */
   clear(): void {
     for (const sa of this.#inbound.values()) sa.wipe();
-    for (const list of this.#outbound.values()) for (const sa of list) sa.wipe();
+    for (const sa of this.#outbound) sa.wipe();
     this.#inbound.clear();
     this.#outbound.clear();
     this.#reserved.clear();
-    this.#outboundCount = 0;
   }
 
-  #find(
-    hash: number,
-    localHit: Uint8Array,
-    localOffset: number,
-    peerHit: Uint8Array,
-    peerOffset: number,
-  ): OutboundSa | undefined {
-    const list = this.#outbound.get(hash);
-    if (list === undefined) return undefined;
-    for (let i = 0; i < list.length; i++) {
-      if (hasHits(list[i]!, localHit, localOffset, peerHit, peerOffset)) return list[i];
-    }
-    return undefined;
-  }
-
-  #drop(hash: number, sa: OutboundSa): void {
-    const rest = this.#outbound.get(hash)!.filter((other) => other !== sa);
-    if (rest.length === 0) this.#outbound.delete(hash);
-    else this.#outbound.set(hash, rest);
-    this.#outboundCount--;
+  #drop(sa: OutboundSa): void {
+    this.#outbound.remove(sa);
     sa.wipe();
   }
-}
-
-/**
- * 32 bits of both HITs (FNV-1a over their octets). Only SAs that came out of a base exchange are in
- * the table, so that making many equal hashes costs a key pair and an exchange each.
- */
-function hashOfHits(
-  localHit: Uint8Array,
-  localOffset: number,
-  peerHit: Uint8Array,
-  peerOffset: number,
-): number {
-  let hash = 0x811c9dc5;
-  // The first four octets of a HIT are prefix and suite, the same for nearly all.
-  for (let i = 4; i < 16; i++) hash = Math.imul(hash ^ localHit[localOffset + i]!, 0x01000193);
-  for (let i = 4; i < 16; i++) hash = Math.imul(hash ^ peerHit[peerOffset + i]!, 0x01000193);
-  return hash >>> 0;
-}
-
-/** Whether the SA is between exactly these HITs. */
-function hasHits(
-  sa: InboundSa | OutboundSa,
-  localHit: Uint8Array,
-  localOffset: number,
-  peerHit: Uint8Array,
-  peerOffset: number,
-): boolean {
-  for (let i = 0; i < 16; i++) {
-    if (
-      sa.localHit[i] !== localHit[localOffset + i] || sa.peerHit[i] !== peerHit[peerOffset + i]
-    ) return false;
-  }
-  return true;
 }

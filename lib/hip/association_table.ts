@@ -4,11 +4,12 @@
  */
 
 import { toHex } from "../base/bytes.ts";
+import { HitPairTable } from "../identity/hit_pair_table.ts";
 import type { Association } from "./association.ts";
 import type { AssociationHandle } from "./association_context.ts";
 
 export class AssociationTable {
-  readonly #byPair = new Map<string, Association>();
+  readonly #table = new HitPairTable<Association>();
   readonly #limit: number;
 
   /** @param limit Associations at most. */
@@ -17,59 +18,49 @@ export class AssociationTable {
   }
 
   get size(): number {
-    return this.#byPair.size;
+    return this.#table.size;
   }
 
   get isFull(): boolean {
-    return this.#byPair.size >= this.#limit;
+    return this.#table.size >= this.#limit;
   }
 
-  /** Associations that carry data or wait for a CLOSE_ACK. */
+  /** Associations that carry data or wait for a CLOSE_ACK. Looks at all of them. */
   get openCount(): number {
     let open = 0;
-    for (const { state } of this.#byPair.values()) {
+    for (const { state } of this) {
       if (state === "ESTABLISHED" || state === "R2-SENT" || state === "CLOSING") open++;
     }
     return open;
   }
 
   find(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined {
-    return this.#byPair.get(pairKey(localHit, peerHit));
+    return this.#table.find(localHit, peerHit);
   }
 
   /** Those with this peer, under whichever local HIT. */
   withPeer(peerHit: Uint8Array): Association[] {
-    const suffix = toHex(peerHit);
-    return [...this.#byPair].filter(([key]) => key.endsWith(suffix)).map(([, found]) => found);
+    return this.#table.withPeer(peerHit);
   }
 
   /** @returns Whether there was room. */
   add(association: Association): boolean {
-    if (this.isFull) return false;
-    this.#byPair.set(pairKey(association.localHit, association.peerHit), association);
-    return true;
+    return !this.isFull && this.#table.add(association);
   }
 
   /** Files it under its new peer HIT. @returns False, changing nothing, when that is taken. */
   move(association: AssociationHandle, oldPeerHit: Uint8Array): boolean {
-    const oldKey = pairKey(association.localHit, oldPeerHit);
-    const newKey = pairKey(association.localHit, association.peerHit);
-    const found = this.#byPair.get(oldKey);
-    if (found !== association || this.#byPair.has(newKey)) return false;
-    this.#byPair.delete(oldKey);
-    this.#byPair.set(newKey, found);
-    return true;
+    return this.#table.move(association, oldPeerHit);
   }
 
   /** Forgets it, if it is the one that stands under its pair. */
   remove(association: AssociationHandle): void {
-    const key = pairKey(association.localHit, association.peerHit);
-    if (this.#byPair.get(key) === association) this.#byPair.delete(key);
+    this.#table.remove(association);
   }
 
-  /** In the order they came. */
+  /** All of them. */
   [Symbol.iterator](): IterableIterator<Association> {
-    return this.#byPair.values();
+    return this.#table[Symbol.iterator]();
   }
 }
 
