@@ -4,8 +4,9 @@
  * only the values in them.
  *
  * Fragments: the kernel reassembles before a raw socket sees a packet, bounded by its own limits
- * (net.ipv4.ipfrag_*), and fragments what is too long for the path. IPv4 packets leave without
- * "don't fragment" (IP_PMTUDISC_DONT), IPv6 ones are cut to the path MTU that the kernel knows.
+ * (net.ipv4.ipfrag_*, net.ipv6.ip6frag_*), and fragments what is too long for the path MTU that it
+ * knows. What fits leaves over IPv4 with "don't fragment" where that was asked for, so that routers
+ * report a smaller MTU; they always do for IPv6.
  */
 
 import { UserError } from "../lib/base/errors.ts";
@@ -13,11 +14,14 @@ import { HEADROOM, type PacketBuffer, PacketPath } from "../lib/base/packet_buff
 import type {
   IpFamily,
   IpSocket,
+  IpSocketOptions,
   LocalLocator,
   OutgoingPacket,
   SendResult,
 } from "../lib/runtime/ports.ts";
+import { isIpv4Fragment } from "../lib/wire/ipv4.ts";
 import { checked, ERRNO, lastErrno, SyscallError } from "./errno.ts";
+import { admitErrorsOnly } from "./icmp_filter.ts";
 import * as c from "./layouts.ts";
 import { libc } from "./libc.ts";
 import { baseOf, Struct, writeAddress } from "./memory.ts";
@@ -29,34 +33,35 @@ const QUEUE_SIZE = 4 << 20;
 /** Offset of the IPv4 part of a mapped address. */
 const MAPPED = 12;
 
-/** Protocols for which we only send: what comes in is the kernel's to handle. */
 const IPPROTO_ICMP = 1;
 const IPPROTO_ICMPV6 = 58;
 
-/** linux/icmp.h ICMP_FILTER at level SOL_RAW, netinet/icmp6.h ICMP6_FILTER at level 58. */
-const SOL_RAW = 255;
-const ICMP_FILTER = 1;
-
 /**
- * Makes a socket for `protocol` (139 HIP, 50 ESP; 1 ICMP and 58 ICMPv6 receive nothing).
+ * Makes a socket for `protocol` (139 HIP, 50 ESP; 1 ICMP and 58 ICMPv6 receive errors about these).
  *
  * @throws {UserError} No right to raw sockets, or the system has no such family.
  * @throws {SyscallError}
  */
-export function openIpSocket(protocol: number, family: IpFamily): IpSocket {
+export function openIpSocket(
+  protocol: number,
+  family: IpFamily,
+  options: IpSocketOptions = {},
+): IpSocket {
   const domain = family === 4 ? c.AF_INET : c.AF_INET6;
   const kind = c.SOCK_RAW | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
   const descriptor = libc.socket(domain, kind, protocol);
   if (descriptor < 0) throw explain(protocol, family, lastErrno());
   try {
-    if (protocol === IPPROTO_ICMP) blockAll(descriptor, SOL_RAW);
-    if (protocol === IPPROTO_ICMPV6) blockAll(descriptor, protocol);
+    if (protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6) {
+      admitErrorsOnly(descriptor, protocol);
+    }
     for (const option of [c.SO_RCVBUF, c.SO_RCVBUFFORCE, c.SO_SNDBUF, c.SO_SNDBUFFORCE]) {
       // The plain form is bounded by the system's settings, the forced one needs CAP_NET_ADMIN.
       trySocketOption(descriptor, c.SOL_SOCKET, option, QUEUE_SIZE);
     }
     if (family === 4) {
-      setSocketOption(descriptor, c.SOL_IP, c.IP_MTU_DISCOVER, c.IP_PMTUDISC_DONT);
+      const mode = options.discoversPathMtu ? c.IP_PMTUDISC_WANT : c.IP_PMTUDISC_DONT;
+      setSocketOption(descriptor, c.SOL_IP, c.IP_MTU_DISCOVER, mode);
       return new Ipv4Socket(descriptor, protocol);
     }
     setSocketOption(descriptor, c.SOL_IPV6, c.IPV6_MTU_DISCOVER, c.IPV6_PMTUDISC_WANT);
@@ -67,15 +72,6 @@ export function openIpSocket(protocol: number, family: IpFamily): IpSocket {
   } catch (error) {
     libc.close(descriptor);
     throw error;
-  }
-}
-
-/** Lets no message in: one bit per type, of which ICMP reads the first 32 and ICMPv6 all 256. */
-function blockAll(descriptor: number, level: number): void {
-  const mask = new Struct(32);
-  mask.bytes.fill(0xff);
-  if (libc.setsockopt(descriptor, level, ICMP_FILTER, mask.bytes, 32) !== 0) {
-    throw new SyscallError("close a raw socket to incoming ICMP", lastErrno());
   }
 }
 
@@ -245,6 +241,7 @@ class Ipv4Socket extends RawSocket {
     if (headerLength < 20 || headerLength > buffer.length) return false;
     path.trafficClass = bytes[start + 1]!;
     path.hopLimit = bytes[start + 8]!;
+    path.isFragment = isIpv4Fragment(bytes, start);
     copyMapped(bytes, start + 12, path.peerAddress);
     copyMapped(bytes, start + 16, path.localAddress);
     buffer.start = start + headerLength;

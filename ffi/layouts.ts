@@ -58,6 +58,7 @@ export const MSG_TRUNC = 0x20;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 
@@ -68,6 +69,7 @@ export const IP_TTL = 2;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_PMTUDISC_DONT = 0;
+export const IP_PMTUDISC_WANT = 1;
 export const SOL_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_PMTUDISC_WANT = 1;
@@ -77,6 +79,10 @@ export const IPV6_RECVHOPLIMIT = 51;
 export const IPV6_HOPLIMIT = 52;
 export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
+
+// linux/filter.h: struct sock_filter, struct sock_fprog
+export const SOCK_FILTER = { code: 0, ifTrue: 2, ifFalse: 3, k: 4, SIZE: 8 } as const;
+export const SOCK_FPROG = { length: 0, filter: 8, SIZE: 16 } as const;
 
 // linux/netlink.h
 export const NETLINK_ROUTE = 0;

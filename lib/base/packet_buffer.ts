@@ -20,6 +20,8 @@ export class PacketPath {
   trafficClass = 0;
   /** Hop limit or TTL of the outer header, 0 to 255. */
   hopLimit = 64;
+  /** Whether it came as a piece of a packet, not put together by the system (RFC 4303 §3.4.1). */
+  isFragment = false;
 }
 
 /** A slab, the part of it in use, and the path. Owned by whoever holds it; nobody keeps it. */

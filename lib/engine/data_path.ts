@@ -8,23 +8,31 @@
 
 import type { DropCounters, DropReason } from "../base/drop_reason.ts";
 import { PacketBuffer } from "../base/packet_buffer.ts";
+import { PerSecond } from "../base/per_second.ts";
 import type { Duration, Instant } from "../base/time.ts";
+import { auditEventOf } from "../esp/audit_event.ts";
 import { decapsulate } from "../esp/decapsulate.ts";
 import { encapsulate } from "../esp/encapsulate.ts";
+import { InnerFragments, isInnerFragment } from "../esp/inner_fragments.ts";
+import { isPathMtuInForce } from "../esp/path_mtu.ts";
 import { SaDatabase } from "../esp/sa_database.ts";
 import { type InboundSa, NO_REKEY_LIMITS, type OutboundSa } from "../esp/security_association.ts";
 import type { Association } from "../hip/association.ts";
 import type { AssociationHandle } from "../hip/association_context.ts";
 import { isHit } from "../identity/hit.ts";
+import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
+import type { Audit } from "./audit.ts";
 import { type OutgoingPacket, outgoingPacket } from "./effects.ts";
+import { packetTooBigAnswer, unreachableAnswer } from "./inner_answers.ts";
 import { Staging } from "./staging.ts";
-import { unreachableAnswer } from "./unreachable.ts";
 
 const IPV6_HEADER = 40;
 const INNER_SOURCE = 8;
 const INNER_DESTINATION = 24;
 /** Largest inner packet that can be staged and sealed later. */
 const STAGED_CAPACITY = 65_535;
+/** Packet Too Big per second: as many streams as may meet a smaller path at once. */
+const TOO_BIG_PER_SECOND = 100;
 
 /** What the data path asks of the engine. */
 export interface DataPathOwner {
@@ -43,6 +51,8 @@ export interface DataPathOwner {
   transmit(packet: OutgoingPacket): void;
   /** Hands an inner packet to the applications. */
   deliver(packet: Uint8Array): void;
+  /** An SA carries nothing any more: its numbers or its keys are used up. */
+  spent(now: Instant, sa: InboundSa | OutboundSa): void;
   /** An ESP packet without an SA: the sender may be told. */
   unknownSpi(now: Instant, buffer: PacketBuffer): void;
 }
@@ -51,15 +61,19 @@ export class DataPath {
   readonly saDatabase = new SaDatabase();
   readonly #owner: DataPathOwner;
   readonly #drops: DropCounters;
+  readonly #audit: Audit;
   readonly #staging: Staging;
   /** Who is to hear of the first packet on an inbound SA, by SPI: few, and not for long. */
   readonly #awaitingData = new Map<number, AssociationHandle>();
+  readonly #fragments = new InnerFragments();
+  readonly #tooBigBudget = new PerSecond(TOO_BIG_PER_SECOND);
   readonly #scratch = new PacketBuffer(STAGED_CAPACITY);
 
   /** @param stagedLifetime How long a packet waits for its association. */
-  constructor(owner: DataPathOwner, drops: DropCounters, stagedLifetime: Duration) {
+  constructor(owner: DataPathOwner, drops: DropCounters, audit: Audit, stagedLifetime: Duration) {
     this.#owner = owner;
     this.#drops = drops;
+    this.#audit = audit;
     this.#staging = new Staging(stagedLifetime);
   }
 
@@ -71,19 +85,63 @@ export class DataPath {
     if (buffer.length < IPV6_HEADER || bytes[start]! >> 4 !== 6) {
       return this.#drop("tun-not-ipv6");
     }
-    const sa = this.saDatabase.outboundFor(
-      bytes,
-      start + INNER_SOURCE,
-      bytes,
-      start + INNER_DESTINATION,
-    );
+    if (isInnerFragment(bytes, start)) return this.#handleFragment(now, buffer);
+    const sa = this.#outboundFor(buffer);
     if (sa !== undefined && sa.isActive) {
-      const reason = encapsulate(sa, buffer);
-      if (sa.isRekeyDue) this.#askForRekey(now, sa);
-      return reason === undefined ? "transmit" : this.#drop(reason);
+      if (buffer.length > sa.innerLimit && isPathMtuInForce(sa, now)) {
+        return this.#refuseTooBig(now, sa, buffer);
+      }
+      return this.#send(now, sa, buffer);
     }
+    return this.#hold(now, sa, buffer);
+  }
+
+  #outboundFor({ bytes, start }: PacketBuffer): OutboundSa | undefined {
+    const source = start + INNER_SOURCE;
+    const destination = start + INNER_DESTINATION;
+    return this.saDatabase.outboundFor(bytes, source, bytes, destination);
+  }
+
+  #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
+    const reason = encapsulate(sa, buffer);
+    if (sa.isRekeyDue) this.#askForRekey(now, sa);
+    if (reason === undefined) return "transmit";
+    if (reason === "sequence-exhausted") this.#owner.spent(now, sa);
+    const event = auditEventOf(reason);
+    if (event !== undefined) this.#audit.noteSent(now, event, sa.spi, sa.sequenceLow, sa);
+    return this.#drop(reason);
+  }
+
+  /** What waits for an SA, or finds one that is at its end: then another one is negotiated. */
+  #hold(now: Instant, sa: OutboundSa | undefined, buffer: PacketBuffer): "consumed" {
+    if (sa?.isSpent) this.#owner.spent(now, sa);
     this.#stage(now, buffer.contents());
     return "consumed";
+  }
+
+  /** RFC 4301 §8.2.1: the sender makes smaller packets; the message costs more than a packet. */
+  #refuseTooBig(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "consumed" {
+    if (this.#tooBigBudget.allow(now)) {
+      const answer = packetTooBigAnswer(buffer.contents(), sa.innerLimit);
+      if (answer !== undefined) this.#owner.deliver(answer);
+    }
+    return this.#drop("tun-too-big");
+  }
+
+  /**
+   * ESP is for whole datagrams (RFC 4303 §3.3.4). One that was cut up here may be cut up again
+   * behind ESP, by the system: nobody is told that it is too big.
+   */
+  #handleFragment(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+    const whole = this.#fragments.take(now, buffer.contents());
+    if (typeof whole === "number") {
+      for (let lost = 0; lost < whole; lost++) this.#drops.count("tun-fragment");
+      return "consumed";
+    }
+    if (whole.length > buffer.capacity) return this.#drop("tun-malformed");
+    buffer.load(whole);
+    const sa = this.#outboundFor(buffer);
+    return sa?.isActive ? this.#send(now, sa, buffer) : this.#hold(now, sa, buffer);
   }
 
   /** No SA yet: the packet waits, the exchange starts (RFC 7401 §6.1). */
@@ -143,19 +201,18 @@ export class DataPath {
 
   /** See `Engine.handleDatagram`; `buffer` holds ESP. */
   handleEsp(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
-    if (buffer.length < 8) return this.#drop("esp-too-short");
-    const spi = buffer.view.getUint32(buffer.start);
+    if (buffer.length < ESP_HEADER_LENGTH) return this.#drop("esp-too-short");
+    if (buffer.path.isFragment) return this.#refuse(now, buffer, "esp-fragment");
+    const spi = espSpi(buffer.bytes, buffer.start);
     const sa = this.saDatabase.inboundBySpi(spi);
     if (sa === undefined) {
-      this.#drops.count("esp-unknown-spi");
       this.#owner.unknownSpi(now, buffer);
-      return "consumed";
+      return this.#refuse(now, buffer, "esp-unknown-spi");
     }
     const reason = decapsulate(sa, buffer);
-    if (reason !== undefined) {
-      this.#drops.count(reason);
-      if (reason !== "esp-dummy") return "consumed";
-    }
+    if (reason === "esp-hard-limit") this.#owner.spent(now, sa);
+    if (reason === "esp-dummy") this.#drops.count(reason);
+    else if (reason !== undefined) return this.#refuse(now, buffer, reason);
     if (sa.isRekeyDue) this.#askForRekey(now, sa);
     if (this.#awaitingData.size > 0) {
       const awaiting = this.#awaitingData.get(spi);
@@ -163,6 +220,16 @@ export class DataPath {
       awaiting?.handleData(now, spi);
     }
     return reason === undefined ? "deliver" : "consumed";
+  }
+
+  /** A drop that leaves the ESP header where it was. */
+  #refuse(now: Instant, { bytes, start, path }: PacketBuffer, reason: DropReason): "consumed" {
+    const event = auditEventOf(reason);
+    if (event !== undefined) {
+      const [spi, sequence] = [espSpi(bytes, start), espSequence(bytes, start)];
+      this.#audit.noteReceived(now, event, spi, sequence, path);
+    }
+    return this.#drop(reason);
   }
 
   // ---- SAs -------------------------------------------------------------------------------------

@@ -33,8 +33,9 @@ import { TimerTable } from "../hip/timers.ts";
 import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { notifyTypeName } from "../wire/hip/code_points.ts";
-import { HIP_PROTOCOL } from "../wire/hip/packet.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
+import { NEXT_HEADER } from "../wire/ipv6.ts";
+import { Audit } from "./audit.ts";
 import {
   type AssociationStatus,
   type EngineEvent,
@@ -48,12 +49,11 @@ import { ControlPath } from "./control_path.ts";
 import { DataPath } from "./data_path.ts";
 import { type EngineOptions, identityWithHit } from "./engine_options.ts";
 import { EventLog } from "./event_log.ts";
+import { IcmpInput } from "./icmp_input.ts";
 import { JobTable } from "./job_table.ts";
 import { associationStatus, identityStatus } from "./status.ts";
 
 export type { EngineOptions };
-
-const ESP_PROTOCOL = 50;
 
 export class Engine {
   /** What is known of peers; names and hosts files fill it through `learnPeer`. */
@@ -67,6 +67,7 @@ export class Engine {
   readonly #desk: ResponderDesk;
   readonly #dataPath: DataPath;
   readonly #controlPath: ControlPath;
+  readonly #icmpInput: IcmpInput;
   readonly #context: AssociationContext;
   readonly #jobs = new JobTable();
   readonly #notifier: Notifier;
@@ -109,6 +110,11 @@ export class Engine {
         this.#notifier.report(now, hits, addresses, I2_ERRORS[reason]),
     });
     this.#controlPath = this.#makeControlPath();
+    this.#icmpInput = new IcmpInput({
+      saDatabase: this.#dataPath.saDatabase,
+      associations: this.#associations,
+      settings: this.#settings,
+    });
     this.#context = this.#makeContext();
   }
 
@@ -137,18 +143,24 @@ export class Engine {
   }
 
   /**
-   * A packet from outside: `buffer` holds ESP or HIP without the outer IP header, its path tells
-   * protocol and addresses.
+   * A packet from outside: `buffer` holds ESP, HIP or an ICMP error without the outer IP header, its
+   * path tells protocol and addresses.
    *
    * @returns "deliver" when `buffer` has become an inner IPv6 packet for the applications.
    */
   handleDatagram(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
     switch (buffer.path.protocol) {
-      case ESP_PROTOCOL:
+      case NEXT_HEADER.esp:
         return this.#dataPath.handleEsp(now, buffer);
-      case HIP_PROTOCOL:
+      case NEXT_HEADER.hip:
         this.#controlPath.handleHipPacket(now, buffer);
         return "consumed";
+      case NEXT_HEADER.icmp:
+      case NEXT_HEADER.icmpv6: {
+        const reason = this.#icmpInput.handle(now, buffer);
+        if (reason !== undefined) this.#drops.count(reason);
+        return "consumed";
+      }
       default:
         this.#drops.count("datagram-unknown");
         return "consumed";
@@ -339,12 +351,19 @@ export class Engine {
           this.#events.add({ kind: "staged", at, localHit, peerHit, packets }),
         transmit: (packet) => this.#transmits.push(packet),
         deliver: (packet) => this.#deliveries.push(packet),
+        spent: (now, sa) => {
+          const association = this.#associations.find(sa.localHit, sa.peerHit);
+          const { inbound, outbound } = association?.security ?? {};
+          if (sa !== inbound && sa !== outbound) return;
+          association?.close(now, "an SA is used up");
+        },
         unknownSpi: (now, buffer) => {
           if (!this.#settings.icmpToStrangers) return;
           this.#controlPath.answerDrop(now, buffer, "esp-unknown-spi");
         },
       },
       this.#drops,
+      new Audit(this.#options.logger, this.#settings.audit),
       this.#settings.stagedLifetime,
     );
   }

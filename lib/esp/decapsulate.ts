@@ -25,7 +25,7 @@ const TRAILER_LENGTH = 2;
  *   "esp-bad-padding" and "esp-forbidden-next-header" come only after the ICV was found right.
  */
 export function decapsulate(sa: InboundSa, buffer: PacketBuffer): DropReason | undefined {
-  if (!sa.isActive) return "esp-not-established";
+  if (!sa.isActive) return sa.isSpent ? "esp-hard-limit" : "esp-not-established";
   const { bytes, start, end } = buffer;
   const { ivLength, padModulus, icvLength } = sa.suite;
   const ciphertext = start + ESP_HEADER_LENGTH + ivLength;

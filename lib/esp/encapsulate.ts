@@ -29,7 +29,7 @@ const DUMMY_HOP_LIMIT = 64;
  * @returns Why the packet must not be sent; undefined when it must.
  */
 export function encapsulate(sa: OutboundSa, buffer: PacketBuffer): DropReason | undefined {
-  if (!sa.isActive) return "esp-not-established";
+  if (!sa.isActive) return sa.isSpent ? "esp-hard-limit" : "esp-not-established";
   const unfit = checkInnerPacket(sa, buffer);
   if (unfit !== undefined) return unfit;
   if (!sa.advanceSequence()) return "sequence-exhausted";
@@ -49,7 +49,7 @@ export function encapsulateDummy(
   buffer: PacketBuffer,
   length: number,
 ): DropReason | undefined {
-  if (!sa.isActive) return "esp-not-established";
+  if (!sa.isActive) return sa.isSpent ? "esp-hard-limit" : "esp-not-established";
   if (!sa.advanceSequence()) return "sequence-exhausted";
   buffer.reset();
   buffer.end = buffer.start + length;

@@ -25,6 +25,8 @@ export class SaDatabase {
   readonly #limit: number;
   readonly #inbound = new Map<number, InboundSa>();
   readonly #outbound = new HitPairTable<OutboundSa>();
+  /** Outbound by SPI, which several peers may have chosen alike: one, or a list. */
+  readonly #outboundBySpi = new Map<number, OutboundSa | OutboundSa[]>();
   /** SPIs given out and not yet installed. */
   readonly #reserved = new Set<number>();
 
@@ -95,8 +97,14 @@ export class SaDatabase {
   installOutbound(sa: OutboundSa): boolean {
     const known = this.#outbound.find(sa.localHit, sa.peerHit);
     if (known === sa) return true;
-    if (known !== undefined) this.#drop(known);
-    else if (this.#outbound.size >= this.#limit) return false;
+    if (known !== undefined) {
+      sa.inheritPathMtu(known);
+      this.#drop(known);
+    } else if (this.#outbound.size >= this.#limit) {
+      return false;
+    }
+    const alike = this.#outboundBySpi.get(sa.spi);
+    this.#outboundBySpi.set(sa.spi, alike === undefined ? sa : [alike, sa].flat());
     return this.#outbound.add(sa);
   }
 
@@ -116,6 +124,12 @@ export class SaDatabase {
     peerOffset: number,
   ): OutboundSa | undefined {
     return this.#outbound.find(localHit, peerHit, localOffset, peerOffset);
+  }
+
+  /** The SA whose packets go to this address, 16 octets, with this SPI: for what ICMP quotes. */
+  outboundBySpi(spi: number, peerAddress: Uint8Array): OutboundSa | undefined {
+    const alike = this.#outboundBySpi.get(spi) ?? [];
+    return [alike].flat().find((sa) => bytesEqual(sa.peerAddress, peerAddress));
   }
 
   /** Removes and wipes one inbound SA. */
@@ -151,11 +165,15 @@ export class SaDatabase {
     for (const sa of this.#outbound) sa.wipe();
     this.#inbound.clear();
     this.#outbound.clear();
+    this.#outboundBySpi.clear();
     this.#reserved.clear();
   }
 
   #drop(sa: OutboundSa): void {
     this.#outbound.remove(sa);
+    const rest = [this.#outboundBySpi.get(sa.spi) ?? []].flat().filter((other) => other !== sa);
+    if (rest.length === 0) this.#outboundBySpi.delete(sa.spi);
+    else this.#outboundBySpi.set(sa.spi, rest);
     sa.wipe();
   }
 }

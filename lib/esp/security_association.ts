@@ -10,6 +10,7 @@
  * outer pair (BEET).
  */
 
+import type { Instant } from "../base/time.ts";
 import type { EspOpener, EspSealer, EspSuiteParameters } from "../crypto/esp_suite.ts";
 import { espSuite } from "../crypto/esp_suite.ts";
 import { DEFAULT_REPLAY_WINDOW, ReplayWindow, replayWindowWords } from "./replay_window.ts";
@@ -51,12 +52,17 @@ const OCTETS_HIGH = 6;
 const OCTETS_LOW = 7;
 /** 0: copy the inner DSCP; else 0x100 + DSCP. */
 const DSCP_POLICY = 8;
+/** Octets of the largest inner packet that the path carries, as far as is known. */
+const INNER_LIMIT = 9;
 // Then addresses, 16 octets each, at these word offsets:
-const LOCAL_HIT = 9;
-const PEER_HIT = 13;
-const OUTER_LOCAL = 17;
-const OUTER_PEER = 21;
-const BLOCK_WORDS = 25;
+const LOCAL_HIT = 10;
+const PEER_HIT = 14;
+const OUTER_LOCAL = 18;
+const OUTER_PEER = 22;
+const BLOCK_WORDS = 26;
+
+/** No path MTU is known: the device's own bounds inner packets. */
+const NO_LIMIT = 0xffffffff;
 
 /** What both kinds of SA need. */
 export interface SaOptions {
@@ -70,6 +76,8 @@ export interface SaOptions {
   readonly peerHit: Uint8Array;
   /** Whether data may pass from the start; false when absent. */
   readonly isActive?: boolean;
+  /** Octets given to the cipher after which nothing passes (RFC 4301 §4.4.2.1); none when absent. */
+  readonly hardOctets?: number;
   /** Puts the block into shared memory; false when absent. */
   readonly isShared?: boolean;
 }
@@ -109,7 +117,9 @@ abstract class SecurityAssociation {
   readonly words: Uint32Array;
   /** What `isRekeyDue` compares with; belongs to the thread that asks it. */
   rekeyLimits: RekeyLimits = DEFAULT_REKEY_LIMITS;
+  readonly #hardOctets: number;
   #isWiped = false;
+  #isSpent = false;
 
   constructor(options: SaOptions, extraWords: number) {
     const { spi } = options;
@@ -123,6 +133,7 @@ abstract class SecurityAssociation {
     this.localHit = address(block, LOCAL_HIT, options.localHit);
     this.peerHit = address(block, PEER_HIT, options.peerHit);
     this.words[SPI] = spi;
+    this.#hardOctets = options.hardOctets ?? Infinity;
     this.isActive = options.isActive ?? false;
   }
 
@@ -137,7 +148,12 @@ abstract class SecurityAssociation {
   }
 
   set isActive(isActive: boolean) {
-    this.words[ACTIVE] = isActive && !this.#isWiped ? 1 : 0;
+    this.words[ACTIVE] = isActive && !this.#isWiped && !this.#isSpent ? 1 : 0;
+  }
+
+  /** Whether the SA has come to its hard limit: it never carries a packet again. */
+  get isSpent(): boolean {
+    return this.#isSpent;
   }
 
   /** Packets that passed, ever. For reports: makes a bigint. */
@@ -154,6 +170,14 @@ abstract class SecurityAssociation {
   countPacket(octets: number): void {
     addToCounter(this.words, PACKETS_HIGH, 1);
     addToCounter(this.words, OCTETS_HIGH, octets);
+    if (this.#octetsAsNumber >= this.#hardOctets) {
+      this.#isSpent = true;
+      this.isActive = false;
+    }
+  }
+
+  get #octetsAsNumber(): number {
+    return this.words[OCTETS_HIGH]! * 2 ** 32 + this.words[OCTETS_LOW]!;
   }
 
   /** Whether a limit is reached by the sequence number `high`, `low` or by what was carried. */
@@ -161,7 +185,7 @@ abstract class SecurityAssociation {
     const { octets, sequence } = this.rekeyLimits;
     const isNumberDue = has32Bits && low >= REKEY_AT_LOW && sequence !== Infinity;
     return isNumberDue || high * 2 ** 32 + low >= sequence ||
-      this.words[OCTETS_HIGH]! * 2 ** 32 + this.words[OCTETS_LOW]! >= octets;
+      this.#octetsAsNumber >= octets;
   }
 
   /** Whether the keys are gone. */
@@ -187,11 +211,14 @@ export class OutboundSa extends SecurityAssociation {
   /** Outer addresses, 16 octets each, inside the block; `setAddresses` changes them. */
   readonly localAddress: Uint8Array;
   readonly peerAddress: Uint8Array;
+  /** What ICMP has reported of the path and until when it holds; `path_mtu.ts` sets it. */
+  pathMtu: { readonly octets: number; readonly until: Instant } | undefined;
 
   /** @throws {RangeError} On an SPI below 256, an unknown suite, or a DSCP above 63. */
   constructor(options: OutboundSaOptions) {
     super(options, 0);
     this.sealer = options.sealer;
+    this.words[INNER_LIMIT] = NO_LIMIT;
     this.localAddress = address(this.words.buffer, OUTER_LOCAL, options.localAddress);
     this.peerAddress = address(this.words.buffer, OUTER_PEER, options.peerAddress);
     if (options.dscp !== undefined) {
@@ -202,10 +229,37 @@ export class OutboundSa extends SecurityAssociation {
     }
   }
 
-  /** Readdresses the SA; keys, SPI and counters stay. Both are 16 octets and are copied. */
+  /**
+   * Readdresses the SA; keys, SPI and counters stay, the path MTU is that of another path (RFC 4301
+   * §8.2.2). Both are 16 octets and are copied.
+   */
   setAddresses(localAddress: Uint8Array, peerAddress: Uint8Array): void {
     this.localAddress.set(localAddress);
     this.peerAddress.set(peerAddress);
+    this.forgetPathMtu();
+  }
+
+  /** Octets of the largest inner packet, header included, that the path carries. */
+  get innerLimit(): number {
+    return this.words[INNER_LIMIT]!;
+  }
+
+  set innerLimit(octets: number) {
+    this.words[INNER_LIMIT] = octets;
+  }
+
+  /** Back to what the first hop carries, which the device's MTU allows for. */
+  forgetPathMtu(): void {
+    this.pathMtu = undefined;
+    this.innerLimit = NO_LIMIT;
+  }
+
+  /** Takes over what is known of the path from an SA that had the same one. */
+  inheritPathMtu(former: OutboundSa): void {
+    if (!isSame16(former.peerAddress, this.peerAddress)) return;
+    if (!isSame16(former.localAddress, this.localAddress)) return;
+    this.pathMtu = former.pathMtu;
+    this.innerLimit = former.innerLimit;
   }
 
   /** High word of the last number given out. */
@@ -332,6 +386,13 @@ function address(block: ArrayBufferLike, wordOffset: number, octets: Uint8Array)
   const view = new Uint8Array(block, wordOffset * 4, 16);
   view.set(octets);
   return view;
+}
+
+function isSame16(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < 16; i++) {
+    if (a[i] !== b[i]) return false;
+  }
+  return true;
 }
 
 /** Adds to the counter whose high word is at `high` and whose low word follows it. */

@@ -193,6 +193,13 @@ export class Association implements AssociationHandle {
       : initiation.handleR1(now, packet, addresses);
   }
 
+  /** ICMP says that I1 does not get there: a hint, and only while an R1 is awaited (§6.6.2, §8). */
+  noteUnreachable(addresses: AddressPair): boolean {
+    const state = this.#state;
+    if (state.kind !== "I1-SENT" && state.kind !== "CLOSED") return false;
+    return state.initiation?.noteUnreachable(addresses) === true;
+  }
+
   /** RFC 7401 §4.1.8: the HIT is known from here on. */
   #adoptPeer(peerHit: Uint8Array): boolean {
     if (bytesEqual(peerHit, this.#peerHit)) return true;

@@ -178,6 +178,9 @@ export const EASY_PUZZLE_TRIES = 64;
 /** R1 packets that wait for their signature check while another one is being checked. */
 export const MAX_R1_CANDIDATES = 4;
 
+/** Transmissions of I1 in all when ICMP says that nobody is there: R1 still has 2.5 s (§6.6.2). */
+export const I1_TRIES_WHEN_UNREACHABLE = 3;
+
 /** Packets staged for one association, and in all. */
 export const MAX_STAGED_PER_ASSOCIATION = 32;
 export const MAX_STAGED = 1024;

@@ -19,11 +19,13 @@ import { encodeParameter } from "../wire/hip/parameter.ts";
 import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
 import { PUZZLE } from "../wire/hip/parameters/puzzle.ts";
+import { addressKey } from "../wire/ip_address.ts";
 import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
 import { backOff } from "./back_off.ts";
 import {
   EASY_PUZZLE_K,
   EASY_PUZZLE_TRIES,
+  I1_TRIES_WHEN_UNREACHABLE,
   MAX_R1_CANDIDATES,
   PUZZLE_SLICE_TRIES,
   puzzleLifetime,
@@ -59,6 +61,10 @@ export function r1Generation(packet: HipPacket): bigint {
   return packet.first(R1_COUNTER)?.generation ?? -1n;
 }
 
+function keyOfWay({ local, peer }: AddressPair): string {
+  return addressKey(local) + addressKey(peer);
+}
+
 /** What an initiation tells its association. */
 export interface InitiationOwner {
   /** No R1 that helps came in time, or there is nowhere to send I1 to. */
@@ -82,6 +88,10 @@ export class Initiation {
   readonly #candidates: R1Candidate[] = [];
   #work: R1Work | undefined;
   #attempts = 0;
+  /** Ways on which I1 went, and those of them of which ICMP said that they lead nowhere. */
+  readonly #tried = new Set<string>();
+  readonly #unreachable = new Set<string>();
+  #pathCount = 0;
   #retryAt: Instant;
   #lastRefusal: DropReason | undefined;
 
@@ -111,10 +121,12 @@ export class Initiation {
     if (this.#work !== undefined) {
       // An R1 is being worked on: another I1 would only bring another R1.
       this.#retryAt = after(now, settings.i1Timeout);
-    } else if (this.#attempts >= settings.i1RetriesMax) {
-      const because = this.#lastRefusal === undefined
-        ? ""
-        : ` (an R1 was refused: ${this.#lastRefusal})`;
+    } else if (this.#attempts >= this.#triesMax) {
+      const because = this.#lastRefusal !== undefined
+        ? ` (an R1 was refused: ${this.#lastRefusal})`
+        : this.#unreachable.size > 0
+        ? " (ICMP says that it cannot be reached)"
+        : "";
       this.#owner.initiationFailed(now, `the peer did not answer I1${because}`);
       return;
     } else if (!this.#sendI1(now)) {
@@ -122,6 +134,22 @@ export class Initiation {
       return;
     }
     this.#context.reschedule(this.#association);
+  }
+
+  /** Fewer when ICMP said of all ways that they lead nowhere: no more than a hint (§6.6.2, §8). */
+  get #triesMax(): number {
+    const { i1RetriesMax } = this.#context.settings;
+    const isHopeless = this.#unreachable.size > 0 && this.#attempts >= this.#pathCount &&
+      this.#unreachable.size === this.#tried.size;
+    return isHopeless ? Math.min(i1RetriesMax, I1_TRIES_WHEN_UNREACHABLE) : i1RetriesMax;
+  }
+
+  /** ICMP says that I1 did not get there. @returns Whether one went that way. */
+  noteUnreachable(addresses: AddressPair): boolean {
+    const way = keyOfWay(addresses);
+    if (!this.#tried.has(way)) return false;
+    this.#unreachable.add(way);
+    return true;
   }
 
   #sendI1(now: Instant): boolean {
@@ -134,6 +162,8 @@ export class Initiation {
     if (paths.length === 0) return false;
     const addresses = paths[this.#attempts % paths.length]!;
     this.#attempts++;
+    this.#pathCount = paths.length;
+    this.#tried.add(keyOfWay(addresses));
     this.#retryAt = after(now, backOff(settings.i1Timeout, settings.i1TimeoutMax, this.#attempts));
     const i1 = emitHipPacket(
       { packetType: PACKET.I1, senderHit: localHit, receiverHit: peerHit },

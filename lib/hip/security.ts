@@ -14,7 +14,7 @@ export interface SecurityContext {
   readonly random: Random;
   readonly espProvider: EspProvider;
   readonly saDatabase: SaDatabase;
-  readonly settings: { readonly esn: EsnMode };
+  readonly settings: { readonly esn: EsnMode; readonly hardOctets: number };
 }
 
 /** Where in which KEYMAT the keys of a pair of SAs begin. */
@@ -47,6 +47,7 @@ export function makeInboundSa(
     peerHit,
     opener: context.espProvider.opener(source.espSuite, drawn.inbound),
     esn,
+    hardOctets: context.settings.hardOctets,
   });
   wipeKeys(drawn.inbound, drawn.outbound);
   context.saDatabase.installInbound(inbound);
@@ -73,6 +74,7 @@ export function makeOutboundSa(
     sealer: context.espProvider.sealer(source.espSuite, drawn.outbound, context.random),
     localAddress: addresses.local,
     peerAddress: addresses.peer,
+    hardOctets: context.settings.hardOctets,
   });
   wipeKeys(drawn.inbound, drawn.outbound);
   context.saDatabase.installOutbound(outbound);

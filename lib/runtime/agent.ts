@@ -42,9 +42,6 @@ import { SYSTEM_RANDOM } from "./system_random.ts";
 import { UndoStack } from "./undo_stack.ts";
 import { VERSION } from "./version.ts";
 
-const HIP_PROTOCOL = 139;
-const ESP_PROTOCOL = 50;
-
 /** How long the end waits for CLOSE_ACKs, in milliseconds. */
 const CLOSE_WAIT_MS = 2000;
 
@@ -292,14 +289,20 @@ function openPath(
   undo.push("Closing the TUN device", () => device.close());
   enableIpv6(device.name);
   const openSocket = (protocol: number, family: IpFamily) => {
-    const socket = platform.openIpSocket(protocol, family);
+    // Control packets, which are few, pass wherever anything does.
+    const discoversPathMtu = protocol === NEXT_HEADER.esp && config.pathMtuDiscovery;
+    const socket = platform.openIpSocket(protocol, family, { discoversPathMtu });
     undo.push("Closing a raw socket", () => socket.close());
     return socket;
   };
-  const sockets = [HIP_PROTOCOL, ESP_PROTOCOL].flatMap((protocol) =>
-    ([6, 4] as const).map((family) => openSocket(protocol, family))
-  );
-  const answerSockets = [openSocket(NEXT_HEADER.icmpv6, 6), openSocket(NEXT_HEADER.icmp, 4)];
+  const sockets = [
+    openSocket(NEXT_HEADER.hip, 6),
+    openSocket(NEXT_HEADER.hip, 4),
+    openSocket(NEXT_HEADER.esp, 6),
+    openSocket(NEXT_HEADER.esp, 4),
+    openSocket(NEXT_HEADER.icmpv6, 6),
+    openSocket(NEXT_HEADER.icmp, 4),
+  ];
   const requests = platform.openNetlink([]);
   undo.push("Closing netlink", () => requests.close());
   const client = new NetlinkClient(requests);
@@ -328,7 +331,6 @@ function openPath(
     engine,
     tun,
     sockets,
-    answerSockets,
     monitor,
     readiness,
     jobs,

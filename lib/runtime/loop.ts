@@ -47,8 +47,6 @@ export interface LoopOptions {
   readonly tun: TunDevice;
   /** At most one for each protocol and family; they and the others are closed by their owner. */
   readonly sockets: readonly IpSocket[];
-  /** Used for sending alone: ICMP and ICMPv6. */
-  readonly answerSockets?: readonly IpSocket[];
   readonly monitor: Pick<LocatorMonitor, "locators" | "drain">;
   /** Made for the TUN device, all sockets and the monitor's source. */
   readonly readiness: Readiness;
@@ -241,16 +239,15 @@ export class Loop {
 
   #socketFor(protocol: number, destination: Uint8Array): IpSocket | undefined {
     const family = isIpv4(destination) ? 4 : 6;
-    const { sockets, answerSockets } = this.#options;
-    for (const socket of sockets) {
+    for (const socket of this.#options.sockets) {
       if (socket.protocol === protocol && socket.family === family) return socket;
     }
-    return answerSockets?.find((socket) => socket.protocol === protocol);
+    return undefined;
   }
 
   #tellLocators(now: Instant): void {
-    const { engine, sockets, answerSockets = [], monitor } = this.#options;
-    for (const socket of [...sockets, ...answerSockets]) socket.setLocators(monitor.locators);
+    const { engine, sockets, monitor } = this.#options;
+    for (const socket of sockets) socket.setLocators(monitor.locators);
     engine.handleLocatorsChanged(now, monitor.locators);
     this.#carryOut();
   }

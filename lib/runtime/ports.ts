@@ -63,13 +63,21 @@ export type IpFamily = 4 | 6;
  */
 export type SendResult = "sent" | "busy" | "too-big" | "unreachable" | "refused";
 
+export interface IpSocketOptions {
+  /**
+   * Whether IPv4 packets that fit the path MTU known to the system leave with "don't fragment", so
+   * that routers report a smaller one; longer packets are cut up. No when absent.
+   */
+  readonly discoversPathMtu?: boolean;
+}
+
 /**
  * A raw socket for one IP protocol and one family. It sees every packet of its protocol to any
  * address of the host, reassembled by the system (RFC 7401 §5.1.3), and the system fragments what
  * it sends.
  */
 export interface IpSocket extends Pollable {
-  /** 139 HIP or 50 ESP. */
+  /** 139 HIP, 50 ESP; 1 ICMP or 58 ICMPv6, of which only errors about those two come in. */
   readonly protocol: number;
   readonly family: IpFamily;
 
@@ -194,7 +202,7 @@ export interface Platform {
   openTun(name: string): TunDevice;
 
   /** @throws {UserError} No right to raw sockets. */
-  openIpSocket(protocol: number, family: IpFamily): IpSocket;
+  openIpSocket(protocol: number, family: IpFamily, options?: IpSocketOptions): IpSocket;
 
   /** @throws {Error} */
   openNetlink(groups: readonly NetlinkGroup[]): NetlinkSocket;

@@ -87,8 +87,7 @@ function makeWorld() {
   const loop = new Loop({
     engine,
     tun,
-    sockets: [hip, esp],
-    answerSockets: [icmp],
+    sockets: [hip, esp, icmp],
     monitor,
     readiness,
     clock,
@@ -130,14 +129,14 @@ Deno.test("Packets go from the TUN to the socket of their protocol and back", as
   assert.deepEqual(world.tun.written, [Uint8Array.of(3, 4)]);
 });
 
-Deno.test("ICMP answers leave through a socket of their own, from which nothing is read", async () => {
+Deno.test("ICMP leaves and comes in through a socket of its own", async () => {
   const world = makeWorld();
   world.engine.transmit.push(outgoing(58, THEIRS, 4, 0));
-  world.icmp.fromPeers.push(fromPeer(128, 0));
-  world.tun.fromApplications.push(Uint8Array.of(1));
+  world.icmp.fromPeers.push(fromPeer(2, 0));
+  world.engine.onDatagram = () => "consumed";
   await runUntilAsleep(world);
   assert.deepEqual(world.icmp.sent.map((packet) => [...packet.bytes]), [[4, 0]]);
-  assert.equal(world.icmp.fromPeers.length, 1);
+  assert.ok(world.engine.calls.includes("datagram 58 2 0"));
   assert.equal(world.loop.drops.get("send-failed"), 0);
 });
 

@@ -1,0 +1,112 @@
+/**
+ * ICMP and ICMPv6 errors as they come in: what they say, and of which packet (RFC 792, RFC 1191 §4,
+ * RFC 4443 §3). Nobody vouches for them: the quoted packet is all that can be checked.
+ */
+
+import { finishSum, pseudoHeaderSum, sumBytes } from "./checksum.ts";
+import { ICMP_TYPE, ICMP_UNREACHABLE } from "./icmp.ts";
+import { ICMPV6_TYPE } from "./icmpv6.ts";
+import { mapIpv4 } from "./ip_address.ts";
+import { IPV4_FIELD, IPV4_HEADER_LENGTH, ipv4HeaderLength, ipv4Protocol } from "./ipv4.ts";
+import {
+  IPV6_HEADER_LENGTH,
+  ipv6Destination,
+  ipv6NextHeader,
+  ipv6Source,
+  ipVersion,
+  NEXT_HEADER,
+} from "./ipv6.ts";
+
+/** Octets of type, code, checksum and the four that follow. */
+const MESSAGE_HEADER_LENGTH = 8;
+
+/** Octets of an IPv6 fragment header (RFC 8200 §4.5). */
+const FRAGMENT_HEADER_LENGTH = 8;
+
+/** The beginning of a packet, as an error quotes it. Slices are views. */
+export interface QuotedPacket {
+  /** Both 16 octets. */
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  /** 50 ESP, 139 HIP. */
+  readonly protocol: number;
+  /** As much as was quoted of what follows the IP header; may be empty. */
+  readonly payload: Uint8Array;
+}
+
+/** An error about a packet. */
+export type IcmpError =
+  | {
+    readonly kind: "too-big";
+    /** Octets that would have fit, IP header included; 0 when the sender does not say. */
+    readonly mtu: number;
+    readonly quoted: QuotedPacket;
+  }
+  | { readonly kind: "unreachable"; readonly quoted: QuotedPacket };
+
+/**
+ * Reads a message, which begins behind the IP header, as an error.
+ *
+ * @param protocol 1 or 58. @param source Who says so. @param destination We.
+ * @returns Undefined for messages of another type, a wrong checksum, and quotations that do not
+ *   hold the start of a packet: other fragments than the first tell nothing.
+ */
+export function parseIcmpError(
+  message: Uint8Array,
+  protocol: number,
+  source: Uint8Array,
+  destination: Uint8Array,
+): IcmpError | undefined {
+  if (message.length < MESSAGE_HEADER_LENGTH) return undefined;
+  const isV6 = protocol === NEXT_HEADER.icmpv6;
+  const pseudo = isV6 ? pseudoHeaderSum(source, destination, protocol, message.length) : 0;
+  if (finishSum(sumBytes(message, 0, message.length, pseudo)) !== 0) return undefined;
+  const packet = message.subarray(MESSAGE_HEADER_LENGTH);
+  const quoted = isV6 ? quotedIpv6(packet) : quotedIpv4(packet);
+  if (quoted === undefined) return undefined;
+  const type = message[0]!;
+  const word = new DataView(message.buffer, message.byteOffset).getUint32(4);
+  if (isV6) {
+    if (type === ICMPV6_TYPE.packetTooBig) return { kind: "too-big", mtu: word, quoted };
+    return type === ICMPV6_TYPE.destinationUnreachable
+      ? { kind: "unreachable", quoted }
+      : undefined;
+  }
+  if (type !== ICMP_TYPE.destinationUnreachable) return undefined;
+  return message[1] === ICMP_UNREACHABLE.fragmentationNeeded
+    ? { kind: "too-big", mtu: word & 0xffff, quoted }
+    : { kind: "unreachable", quoted };
+}
+
+function quotedIpv4(packet: Uint8Array): QuotedPacket | undefined {
+  if (packet.length < IPV4_HEADER_LENGTH || ipVersion(packet) !== 4) return undefined;
+  const headerLength = ipv4HeaderLength(packet);
+  if (headerLength < IPV4_HEADER_LENGTH) return undefined;
+  const at = IPV4_FIELD.flagsAndFragment;
+  if ((((packet[at]! << 8) | packet[at + 1]!) & 0x1fff) !== 0) return undefined;
+  return {
+    source: mapIpv4(packet, IPV4_FIELD.source),
+    destination: mapIpv4(packet, IPV4_FIELD.destination),
+    protocol: ipv4Protocol(packet),
+    payload: packet.subarray(headerLength),
+  };
+}
+
+function quotedIpv6(packet: Uint8Array): QuotedPacket | undefined {
+  if (packet.length < IPV6_HEADER_LENGTH || ipVersion(packet) !== 6) return undefined;
+  let protocol = ipv6NextHeader(packet);
+  let start = IPV6_HEADER_LENGTH;
+  // The system cuts up what is too long for the path that it knows.
+  if (protocol === NEXT_HEADER.fragment) {
+    if (packet.length < start + FRAGMENT_HEADER_LENGTH) return undefined;
+    if (packet[start + 2] !== 0 || packet[start + 3]! >>> 3 !== 0) return undefined;
+    protocol = packet[start]!;
+    start += FRAGMENT_HEADER_LENGTH;
+  }
+  return {
+    source: ipv6Source(packet),
+    destination: ipv6Destination(packet),
+    protocol,
+    payload: packet.subarray(start),
+  };
+}
