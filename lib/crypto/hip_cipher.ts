@@ -26,6 +26,9 @@ const CIPHERS = new Map<number, HipCipher>([
   [AES_256_CBC, { keyLength: 32, ivLength: AES_BLOCK, name: "aes-256-cbc" }],
 ]);
 
+/** The Cipher IDs that are implemented, in numeric order. */
+export const HIP_CIPHERS: readonly number[] = [...CIPHERS.keys()];
+
 /** Octets of the key; throws a RangeError for an unknown cipher. */
 export function cipherKeyLength(cipherId: number): number {
   return cipherOf(cipherId).keyLength;

@@ -8,13 +8,11 @@ import { bytesEqual } from "../base/bytes.ts";
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { randomUint32 } from "../base/random.ts";
-import { seconds } from "../base/time.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
-import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
 import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
-import { Engine } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { hostPlan } from "../host/host_plan.ts";
-import { describeAlgorithm, generateHostIdentity } from "../identity/host_identity.ts";
+import { describeAlgorithm } from "../identity/host_identity.ts";
 import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
@@ -22,7 +20,7 @@ import type { ApiAgent } from "./api_handlers.ts";
 import { associationReport, type StatusReport } from "./api_protocol.ts";
 import { ApiServer } from "./api_server.ts";
 import { systemProblem } from "./atomic_file.ts";
-import { type Config, identityName } from "./config.ts";
+import type { Config } from "./config.ts";
 import { removeProcessId, writeProcessId } from "./daemon.ts";
 import { enableIpv6 } from "./device_ipv6.ts";
 import { EchoClient } from "./echo.ts";
@@ -32,8 +30,10 @@ import { IdentityStore, type StoredIdentity } from "./identity_store.ts";
 import { WorkerJobRunner } from "./job_runner.ts";
 import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
 import { Loop } from "./loop.ts";
+import { chooseProvider, makeEngine } from "./make_engine.ts";
 import { NameService } from "./name_service.ts";
 import { NetlinkClient } from "./netlink_client.ts";
+import { ownIdentities } from "./own_identities.ts";
 import type { IpFamily, JobRunner, Platform, Readiness, TunDevice } from "./ports.ts";
 import { repairHost } from "./repair.ts";
 import type { StatePaths } from "./state_paths.ts";
@@ -97,12 +97,12 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   }
 
   // 2. Identity, then R1 packets, before any packet path is open (HLP-032).
-  const identities = ownIdentities(config, paths, logger);
+  const identities = ownIdentities(config, new IdentityStore(paths.identityFolder), logger);
   const espProvider = chooseProvider(config, platform);
   const jobs = new WorkerJobRunner();
   undo.push("Stopping the workers", () => jobs.close());
   await jobs.ready;
-  const engine = makeEngine(config, identities, espProvider, logger);
+  const engine = makeEngine({ config, identities, espProvider, logger });
   await prepareR1s(engine, jobs);
   logger.log("info", `R1 packets are ready, ESP by ${espProvider.name}`);
 
@@ -172,83 +172,6 @@ async function claimSocket(paths: StatePaths, logger: Logger): Promise<ApiServer
     );
   }
   return await ApiServer.listen(paths.socketFile, logger);
-}
-
-/** All identities, the one to use by default first; the first start makes one. */
-function ownIdentities(config: Config, paths: StatePaths, logger: Logger): StoredIdentity[] {
-  const store = new IdentityStore(paths.identityFolder);
-  if (store.names().length === 0) {
-    const identity = generateHostIdentity(config.identityKind, SYSTEM_RANDOM);
-    const name = config.identity === "" ? hostName() : config.identity;
-    store.add(name, identity, false);
-    logger.log("info", `Made the identity "${name}" with HIT ${formatHit(identity.hit)}`);
-  }
-  const all = store.list();
-  if (config.identity === "") return all;
-  const chosen = store.read(config.identity);
-  return [
-    { ...chosen, isDefault: true },
-    ...all.filter(({ name }) => name !== chosen.name)
-      .map((stored) => ({ ...stored, isDefault: false })),
-  ];
-}
-
-/** The host's name where it can name a file, else "default". */
-function hostName(): string {
-  try {
-    return identityName(Deno.hostname());
-  } catch {
-    return "default";
-  }
-}
-
-function chooseProvider(config: Config, platform: Platform): EspProvider {
-  if (config.crypto === "portable") return PORTABLE_PROVIDER;
-  const system = platform.openEspProvider();
-  if (system === undefined && config.crypto === "libcrypto") {
-    throw new UserError(
-      "this host has no libcrypto.so.3. Install OpenSSL 3, or set crypto = auto.",
-    );
-  }
-  return system ?? PORTABLE_PROVIDER;
-}
-
-function makeEngine(
-  config: Config,
-  identities: readonly StoredIdentity[],
-  espProvider: EspProvider,
-  logger: Logger,
-): Engine {
-  const espSuites = config.espSuites.filter((suite) => espProvider.supports(suite));
-  if (espSuites.length === 0) {
-    throw new UserError(
-      `${espProvider.name} has none of the ESP suites ${config.espSuites.join(", ")}. ` +
-        "Set esp_suites = 8.",
-    );
-  }
-  return new Engine({
-    identities,
-    policy: {
-      dhGroups: config.dhGroups,
-      hipCiphers: config.hipCiphers,
-      espSuites,
-      hitSuites: config.hitSuites,
-    },
-    espProvider,
-    random: SYSTEM_RANDOM,
-    logger,
-    settings: {
-      puzzleDifficultyK: config.puzzleDifficulty,
-      encryptHostId: config.encryptHostId,
-      esn: config.esn,
-      unusedAssociationLifetime: seconds(config.idleTimeoutSeconds),
-      pathMtuLifetime: seconds(config.pathMtuLifetimeSeconds),
-      acceptedIcmp: config.acceptIcmp,
-      audit: config.audit,
-    },
-    // RFC 7401 §4.1.4: never lower than before; the calendar outlives every restart.
-    firstR1Generation: BigInt(Math.floor(Date.now() / 1000)),
-  });
 }
 
 /** Runs the engine's jobs until an I1 can be answered. */

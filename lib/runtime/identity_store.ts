@@ -12,7 +12,7 @@ import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import { decodeIdentityPem, encodeIdentityPem } from "../identity/host_identity.ts";
 import { formatHit } from "../identity/hit.ts";
 import { readIfThere, systemProblem, writeFileAtomically } from "./atomic_file.ts";
-import { identityName } from "./config.ts";
+import { identityName } from "./config_values.ts";
 
 /** One identity and what is noted beside it. */
 export interface StoredIdentity {

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { milliseconds, seconds } from "../../lib/base/time.ts";
 import fc from "fast-check";
 import { ConfigError } from "../../lib/base/errors.ts";
-import { CONFIG_KEYS, DEFAULT_CONFIG, parseConfig } from "../../lib/runtime/config.ts";
+import { CONFIG_KEYS, DEFAULT_CONFIG } from "../../lib/runtime/config.ts";
+import { parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { REFUSED, rule } from "../support/policy_pair.ts";
+import { parseConfig } from "../../lib/runtime/config_file.ts";
 
 const FILE = "/etc/hip/hip.conf";
 
@@ -37,6 +41,18 @@ Deno.test("parseConfig() reads every kind of value", () => {
       "identity = web1",
       "identity_kind = rsa",
       "log_level = debug",
+      "identities = web1, mail",
+      "opportunistic = no",
+      "puzzle_difficulty_max = 18",
+      "rekey_after = 30m",
+      "rekey_octets = 4G",
+      "rekey_dh = no",
+      "idle_timeout = 2d",
+      "i1_timeout = 250ms",
+      "i1_retries = 3",
+      "i2_timeout = 2",
+      "i2_retries = 4",
+      "icmp_to_strangers = yes",
     ].join("\n"),
     FILE,
   );
@@ -56,6 +72,18 @@ Deno.test("parseConfig() reads every kind of value", () => {
     identity: "web1",
     identityKind: "rsa",
     logLevel: "debug",
+    identities: ["web1", "mail"],
+    opportunistic: false,
+    puzzleDifficultyMax: 18,
+    rekeyAfter: seconds(1800),
+    rekeyOctets: 2 ** 32,
+    rekeyDh: false,
+    idleTimeoutSeconds: 172_800,
+    i1Timeout: milliseconds(250),
+    i1Retries: 3,
+    i2Timeout: seconds(2),
+    i2Retries: 4,
+    icmpToStrangers: true,
   });
 });
 
@@ -100,12 +128,97 @@ Deno.test("parseConfig() refuses values out of range and says what is wanted", (
     "audit = everything",
     "path_mtu_lifetime = 59",
     "idle_timeout = 0",
+    "idle_timeout = 366d",
+    "idle_timeout = soon",
+    "rekey_after = 1s",
+    "rekey_octets = 1023K",
+    "rekey_octets = 64X",
+    "i1_retries = 0",
+    "i1_timeout = 99ms",
+    "puzzle_difficulty_max = 25",
+    "identities = a/b",
     "interface = a-name-that-is-too-long",
     "interface = ..",
     "identity = ../../etc/shadow",
     "no equals sign",
   ];
   for (const line of bad) assert.match(problemOf(line), /line 1: /, line);
+});
+
+Deno.test("DHG-004 groups, ciphers and suites without a meaning are refused with the reason", () => {
+  assert.equal(
+    problemOf("dh_groups = 7, 5"),
+    `${FILE}, line 1: dh_groups cannot be "7, 5". Group 5 (MODP 6144) is deprecated since ` +
+      "RFC 7401, and nobody may offer it. Use numbers out of 3, 4, 7, 8, 9, 10, 11.",
+  );
+  for (const group of [0, 1, 2, 6]) {
+    assert.match(
+      problemOf(`dh_groups = ${group}`),
+      new RegExp(`Group ${group} .*(deprec|reserved)`),
+    );
+  }
+  assert.match(problemOf("dh_groups = 12"), /"12"\. Use numbers out of/);
+  for (const cipher of [0, 3]) {
+    assert.match(
+      problemOf(`hip_ciphers = ${cipher}`),
+      /is reserved\. Use numbers out of 1, 2, 4\./,
+    );
+  }
+  assert.match(problemOf("hit_suites = 4"), /HIT suite 4 is not assigned\. .* 1, 2, 3, 5\./);
+  for (const suite of [0, 2, 3, 4, 5, 6]) {
+    assert.match(problemOf(`esp_suites = ${suite}`), /ESP suite \d is (deprecated|reserved)/);
+  }
+  assert.match(problemOf("esp_suites = 7, 8, 9, 10, 11, 12, 13"), /Name 6 at most/);
+});
+
+Deno.test("Whatever is implemented can be configured", () => {
+  assert.deepEqual(parseConfig("dh_groups = 10 11 3 4 7 8 9", FILE).dhGroups, [
+    ...[10, 11, 3, 4, 7, 8, 9],
+  ]);
+  assert.deepEqual(parseConfig("hip_ciphers = 1, 4, 2", FILE).hipCiphers, [1, 4, 2]);
+  assert.deepEqual(parseConfig("hit_suites = 3, 5, 2, 1", FILE).hitSuites, [3, 5, 2, 1]);
+  for (const suites of [[1, 7, 8, 9, 10], [15, 14, 13, 12, 11]]) {
+    assert.deepEqual(parseConfig(`esp_suites = ${suites}`, FILE).espSuites, suites);
+  }
+});
+
+Deno.test("parseConfig() reads the access list, one peer a line", () => {
+  const { peers } = parseConfig(
+    [
+      "peer = 2001:22::1 idle_timeout=2d esp_suites=8,9",
+      "peer = 2001:22::/32",
+      "peer = anonymous refuse",
+      "peer = * refuse   # everybody else",
+    ].join("\n"),
+    FILE,
+    ["peer = 2001:21::1"],
+  );
+  assert.deepEqual(peers, [
+    rule(parseIpAddress("2001:22::1"), { idleTimeout: seconds(172_800), espSuites: [8, 9] }),
+    rule("2001:22::/32"),
+    rule("anonymous", REFUSED),
+    rule("*", REFUSED),
+    rule(parseIpAddress("2001:21::1")),
+  ]);
+});
+
+Deno.test("parseConfig() says what is wrong with a peer line", () => {
+  const bad: [string, RegExp][] = [
+    ["peer = 192.0.2.1", /192\.0\.2\.1 is an address and no HIT\. Name a HIT/],
+    ["peer = web1.example.org", /Name a HIT, a prefix such as 2001:22::\/32, anonymous, or \*/],
+    ["peer =", /Name a HIT/],
+    ["peer = 2001:22::/16", /A prefix of HITs has 28 to 127 bits/],
+    ["peer = 2001:22::1 deny", /use refuse, esp_suites=8,9 or idle_timeout=2d/],
+    ["peer = 2001:22::1 esp_suites=3", /ESP suite 3 is deprecated/],
+    ["peer = 2001:22::1 colour=blue", /Use one of esp_suites, idle_timeout/],
+    ["peer = * refuse idle_timeout=1h", /A peer that is refused needs no more/],
+    ["peer = anonymous esp_suites=8", /known to be anonymous only after/],
+  ];
+  for (const [line, expected] of bad) assert.match(problemOf(line), expected, line);
+  assert.match(
+    problemOf("peer = 2001:22::1\npeer = * refuse\npeer = 2001:22:0::1 refuse"),
+    /line 3: "peer" was set in line 1 already/,
+  );
 });
 
 Deno.test("parseConfig() lets options win over the file, the last one first", () => {
@@ -129,6 +242,17 @@ Deno.test("The default never offers ESP without encryption, and every default ca
     `accept_icmp = ${DEFAULT_CONFIG.acceptIcmp}`,
     `idle_timeout = ${DEFAULT_CONFIG.idleTimeoutSeconds}`,
     "audit = none",
+    "identities = all",
+    "opportunistic = yes",
+    `puzzle_difficulty_max = ${DEFAULT_CONFIG.puzzleDifficultyMax}`,
+    "rekey_after = 1h",
+    "rekey_octets = 64G",
+    "rekey_dh = yes",
+    "i1_timeout = 500ms",
+    `i1_retries = ${DEFAULT_CONFIG.i1Retries}`,
+    "i2_timeout = 1s",
+    `i2_retries = ${DEFAULT_CONFIG.i2Retries}`,
+    "icmp_to_strangers = no",
     `interface = ${DEFAULT_CONFIG.interfaceName}`,
     `listen = ${DEFAULT_CONFIG.listen}`,
     "upstream = auto",
