@@ -22,7 +22,7 @@ import type { AssociationHandle } from "../hip/association_context.ts";
 import { isHit } from "../identity/hit.ts";
 import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
 import type { Audit } from "./audit.ts";
-import { type OutgoingPacket, outgoingPacket } from "./effects.ts";
+import { type OutgoingPacket, outgoingPacket, type TableSizes } from "./effects.ts";
 import { packetTooBigAnswer, unreachableAnswer } from "./inner_answers.ts";
 import { Staging } from "./staging.ts";
 
@@ -230,6 +230,21 @@ export class DataPath {
       this.#audit.noteReceived(now, event, spi, sequence, path);
     }
     return this.#drop(reason);
+  }
+
+  /** How much is kept here. */
+  get tableSizes(): Pick<
+    TableSizes,
+    "inboundSas" | "outboundSas" | "reservedSpis" | "awaitedSas" | "stagedPackets"
+  > {
+    const { inboundCount, outboundCount, reservedCount } = this.saDatabase;
+    return {
+      inboundSas: inboundCount,
+      outboundSas: outboundCount,
+      reservedSpis: reservedCount,
+      awaitedSas: this.#awaitingData.size,
+      stagedPackets: this.#staging.size,
+    };
   }
 
   // ---- SAs -------------------------------------------------------------------------------------

@@ -145,6 +145,25 @@ export interface AssociationStatus {
   readonly failure: string | undefined;
 }
 
+/** How much the engine's tables hold; every one has a bound. */
+export interface TableSizes {
+  readonly associations: number;
+  /** Associations that have a timer. */
+  readonly timers: number;
+  readonly inboundSas: number;
+  readonly outboundSas: number;
+  /** SPIs promised to exchanges and rekeys under way. */
+  readonly reservedSpis: number;
+  /** Inbound SAs whose first packet is awaited. */
+  readonly awaitedSas: number;
+  /** Inner packets that wait for their association. */
+  readonly stagedPackets: number;
+  /** Jobs whose result is awaited. */
+  readonly jobs: number;
+  /** I2 packets in public-key work; each is one of the jobs. */
+  readonly pendingI2: number;
+}
+
 export interface EngineStatus {
   readonly identities: readonly {
     readonly hit: Uint8Array;
@@ -156,4 +175,5 @@ export interface EngineStatus {
   readonly associations: readonly AssociationStatus[];
   readonly drops: Readonly<Partial<Record<DropReason, number>>>;
   readonly knownPeers: number;
+  readonly tables: TableSizes;
 }

@@ -8,7 +8,7 @@
  * Read `data_path.ts` and `control_path.ts` first: they are the story of a packet.
  */
 
-import { bytesEqual, isAllZero } from "../base/bytes.ts";
+import { bytesEqual, isAllZero, wipe } from "../base/bytes.ts";
 import { DropCounters, type DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { Queue } from "../base/queue.ts";
@@ -187,6 +187,8 @@ export class Engine {
         this.#desk.handleI2Done(now, owner.pending, result);
         break;
     }
+    // What was drawn from it, private keys among them, could be drawn from it again.
+    if ("seed" in owner.job) wipe(owner.job.seed);
     // Harmless for an SPI that an SA has taken over by now.
     if ("inboundSpi" in owner.job) this.#dataPath.saDatabase.releaseSpi(owner.job.inboundSpi);
   }
@@ -281,6 +283,13 @@ export class Engine {
       ),
       drops: this.#drops.toJSON(),
       knownPeers: this.peers.size,
+      tables: {
+        associations: this.#associations.size,
+        timers: this.#timers.size,
+        ...this.#dataPath.tableSizes,
+        jobs: this.#jobs.size,
+        pendingI2: this.#desk.pendingCount,
+      },
     };
   }
 

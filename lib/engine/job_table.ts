@@ -18,6 +18,11 @@ export class JobTable {
   readonly #requests = new Queue<JobRequest>();
   #nextId = 1;
 
+  /** Jobs whose result is awaited. */
+  get size(): number {
+    return this.#owners.size;
+  }
+
   /** Queues a job. @returns Its number. */
   submit(owner: JobOwner): number {
     const id = this.#nextId++;

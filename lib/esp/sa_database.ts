@@ -43,6 +43,11 @@ export class SaDatabase {
     return this.#outbound.size;
   }
 
+  /** SPIs given out for which no SA stands yet. */
+  get reservedCount(): number {
+    return this.#reserved.size;
+  }
+
   /** Every inbound SA, for reports and timers. */
   inbound(): IterableIterator<InboundSa> {
     return this.#inbound.values();

@@ -373,6 +373,7 @@ function statusReport(parts: Parts): StatusReport {
     dns: names.report(),
     associations: status.associations.map((one) => associationReport(one, now)),
     knownPeers: status.knownPeers,
+    tables: status.tables,
     drops,
     warnings: names.warnings,
   };

@@ -9,7 +9,7 @@
  */
 
 import type { DropReason } from "../base/drop_reason.ts";
-import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
+import type { AssociationStatus, EngineEvent, TableSizes } from "../engine/effects.ts";
 import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
 
@@ -114,6 +114,7 @@ export interface StatusReport {
   readonly dns: DnsReport;
   readonly associations: readonly AssociationReport[];
   readonly knownPeers: number;
+  readonly tables: TableSizes;
   readonly drops: Readonly<Partial<Record<DropReason, number>>>;
   readonly warnings: readonly string[];
 }

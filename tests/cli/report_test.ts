@@ -45,6 +45,17 @@ const REPORT: StatusReport = {
   dns: { isServing: true, listen: "127.0.0.1", upstream: ["10.0.2.3"], isResolver: true },
   associations: [ASSOCIATION],
   knownPeers: 1,
+  tables: {
+    associations: 1,
+    timers: 1,
+    inboundSas: 1,
+    outboundSas: 1,
+    reservedSpis: 0,
+    awaitedSas: 0,
+    stagedPackets: 0,
+    jobs: 0,
+    pendingI2: 0,
+  },
   drops: {},
   warnings: [],
 };

@@ -16,10 +16,11 @@ import type { AssociationStatus, OutgoingPacket } from "../../lib/engine/effects
 import { Engine } from "../../lib/engine/engine.ts";
 import type { ControlSettings } from "../../lib/hip/constants.ts";
 import type { ExchangePolicy, Job } from "../../lib/hip/jobs.ts";
-import { runJob } from "../../lib/hip/run_job.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { outgoingPacket } from "../../lib/engine/effects.ts";
 import { loadDatagram } from "../support/datagrams.ts";
+import { KeyWitness } from "../support/key_witness.ts";
+import { runTestJob } from "../support/prepared_r1s.ts";
 import { Application } from "./application.ts";
 import type { InnerHost, LinkEnd, Network } from "./roles.ts";
 
@@ -60,6 +61,8 @@ export class Host implements InnerHost, LinkEnd {
   readonly hit: Uint8Array;
   readonly application: Application;
   engine: Engine;
+  /** What the engine of this life was given of keys. */
+  keys = new KeyWitness();
   readonly #options: HostOptions;
   readonly #addresses: readonly Uint8Array[];
   readonly #buffer = new PacketBuffer(65_535);
@@ -156,11 +159,12 @@ export class Host implements InnerHost, LinkEnd {
     this.#life++;
     this.#wakeAt = undefined;
     this.#workerFreeAt = this.world.now;
+    this.keys = new KeyWitness();
     const { identity, policy, settings, addresses } = this.#options;
     this.engine = new Engine({
       identities: [{ identity, name: this.name, isAnonymous: false }],
       policy: policy ?? SIM_POLICY,
-      espProvider: PORTABLE_PROVIDER,
+      espProvider: this.keys.provider(PORTABLE_PROVIDER),
       random: new SeededRandom(randomBytes(this.world.random, 32)),
       logger: SILENT,
       firstR1Generation: BigInt(this.#life) << 32n,
@@ -202,7 +206,8 @@ export class Host implements InnerHost, LinkEnd {
   #run(id: number, job: Job): void {
     const life = this.#life;
     // Jobs cross to another thread as copies.
-    const result = runJob(structuredClone(job));
+    const result = this.keys.result(runTestJob(structuredClone(job)));
+    this.keys.job(job);
     const start = this.#workerFreeAt > this.world.now ? this.#workerFreeAt : this.world.now;
     this.#workerFreeAt = after(start, costOf(job));
     this.world.schedule(this.#workerFreeAt, () => {

@@ -1,7 +1,10 @@
-/** A link between two hosts: latency, jitter, loss, duplication, reordering, MTU. */
+/**
+ * A link between two ends: latency, jitter, loss, duplication, reordering, MTU, and a rate with a
+ * bounded queue in front of it, so that latency grows under load until packets are dropped.
+ */
 
 import { randomUint32 } from "../../lib/base/random.ts";
-import { after, type Duration, milliseconds } from "../../lib/base/time.ts";
+import { after, type Duration, type Instant, instant, milliseconds } from "../../lib/base/time.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import { packetTypeName } from "../../lib/wire/hip/code_points.ts";
 import { isIpv4 } from "../../lib/wire/ip_address.ts";
@@ -20,6 +23,10 @@ export interface LinkConditions {
   reorderDelay: Duration;
   /** Largest IP packet, header included; larger ones vanish. */
   mtu: number;
+  /** Octets of IP packets per second in each direction; a new rate counts for packets sent from then on. */
+  rate: number;
+  /** Octets that may wait in each direction; a packet that does not fit is dropped. */
+  queueOctets: number;
   isUp: boolean;
 }
 
@@ -31,10 +38,26 @@ export const PERFECT_LINK: LinkConditions = {
   reordering: 0,
   reorderDelay: milliseconds(20),
   mtu: 1500,
+  rate: Infinity,
+  queueOctets: 65_536,
   isUp: true,
 };
 
-/** A packet that a host gave to the link, whatever became of it. */
+/** Packets remembered, the newest; all are counted. */
+const MAX_SENT = 16_384;
+
+/** Why a link loses a packet. */
+export const LOSSES = [
+  "above the MTU",
+  "link down",
+  "on purpose",
+  "by chance",
+  "queue full",
+] as const;
+
+export type Loss = typeof LOSSES[number];
+
+/** A packet that an end gave to the link, whatever became of it. */
 export interface SentPacket {
   readonly from: LinkEnd;
   /** RFC name, or "ESP". */
@@ -44,14 +67,20 @@ export interface SentPacket {
 
 export class Link {
   readonly conditions: LinkConditions;
-  /** Every packet given to the link, in order. */
+  /** The last packets given to the link, in order. */
   readonly sent: SentPacket[] = [];
   /** Loses a packet on purpose when it returns true; asked before chance is. */
   loses: (sent: SentPacket) => boolean = () => false;
-  /** Packets on their way. */
+  /** Packets on their way, those in a queue included. */
   inFlight = 0;
+  /** Packets given to the link. */
+  total = 0;
   readonly #world: Surroundings;
   readonly #ends: readonly [LinkEnd, LinkEnd];
+  readonly #counts = new Map<LinkEnd, Map<string, number>>();
+  readonly #losses = new Map<Loss, number>();
+  /** By the end that sends: when the last packet of its queue will be on the line. */
+  readonly #freeAt = new Map<LinkEnd, Instant>();
 
   constructor(world: Surroundings, a: LinkEnd, b: LinkEnd, conditions: Partial<LinkConditions>) {
     this.#world = world;
@@ -59,18 +88,23 @@ export class Link {
     this.conditions = { ...PERFECT_LINK, ...conditions };
   }
 
-  /** The host at the other end, when `address` is one of its own. */
+  /** The end at the other side, when `address` is one that it answers to. */
   farEnd(from: LinkEnd, address: Uint8Array): LinkEnd | undefined {
     const [a, b] = this.#ends;
     const far = from === a ? b : from === b ? a : undefined;
     return far?.owns(address) ? far : undefined;
   }
 
-  /** How many packets of this name were given to the link. */
+  /** How many packets of this name were given to the link, by one end or by both. */
   count(name: string, from?: LinkEnd): number {
-    return this.sent.filter((sent) =>
-      sent.name === name && (from === undefined || sent.from === from)
-    ).length;
+    const of = (end: LinkEnd) => this.#counts.get(end)?.get(name) ?? 0;
+    const [a, b] = this.#ends;
+    return from === undefined ? of(a) + of(b) : of(from);
+  }
+
+  /** How many packets were lost for this reason. */
+  lost(why: Loss): number {
+    return this.#losses.get(why) ?? 0;
   }
 
   /** The packets of this name, in order. */
@@ -80,32 +114,60 @@ export class Link {
 
   send(from: LinkEnd, to: LinkEnd, packet: OutgoingPacket): void {
     const sent = { from, name: packetName(packet), packet };
-    this.sent.push(sent);
-    this.#world.capture?.add(this.#world.now, packet);
+    this.#note(sent);
     const { loss, duplication, mtu, isUp } = this.conditions;
     const size = packet.bytes.length + (isIpv4(packet.destination) ? 20 : 40);
     // Chance is drawn for every packet alike, so that one forced loss does not shift all others.
     const isLost = this.#chance(loss);
     const copies = this.#chance(duplication) ? 2 : 1;
-    if (size > mtu) this.#lose(sent, `${size} octets exceed the MTU`);
+    if (size > mtu) this.#lose(sent, "above the MTU");
     else if (!isUp) this.#lose(sent, "link down");
     else if (this.loses(sent)) this.#lose(sent, "on purpose");
     else if (isLost) this.#lose(sent, "by chance");
-    else for (let copy = 0; copy < copies; copy++) this.#carry(to, sent);
+    else for (let copy = 0; copy < copies; copy++) this.#queue(to, sent, size);
   }
 
-  #carry(to: LinkEnd, { packet }: SentPacket): void {
+  #note(sent: SentPacket): void {
+    this.total++;
+    this.sent.push(sent);
+    if (this.sent.length > MAX_SENT) this.sent.splice(0, MAX_SENT / 2);
+    const counts = this.#counts.get(sent.from) ?? new Map<string, number>();
+    this.#counts.set(sent.from, counts.set(sent.name, (counts.get(sent.name) ?? 0) + 1));
+    this.#world.capture?.add(this.#world.now, sent.packet);
+  }
+
+  /** Behind what waits already, if there is room. */
+  #queue(to: LinkEnd, sent: SentPacket, size: number): void {
+    const { rate, queueOctets } = this.conditions;
+    if (rate === Infinity) {
+      this.#carry(to, sent, this.#world.now);
+      return;
+    }
+    const { now } = this.#world;
+    const freeAt = instant(Math.max(now, this.#freeAt.get(sent.from) ?? now));
+    const waiting = (freeAt - now) * rate / 1000;
+    if (waiting + size > queueOctets) {
+      this.#lose(sent, "queue full");
+      return;
+    }
+    const leavesAt = after(freeAt, milliseconds(size / rate * 1000));
+    this.#freeAt.set(sent.from, leavesAt);
+    this.#carry(to, sent, leavesAt);
+  }
+
+  #carry(to: LinkEnd, { packet }: SentPacket, leavesAt: Instant): void {
     const { latency, jitter, reordering, reorderDelay } = this.conditions;
     const extra = this.#chance(reordering) ? reorderDelay : 0;
     const delay = milliseconds(latency + jitter * this.#fraction() + extra);
     this.inFlight++;
-    this.#world.schedule(after(this.#world.now, delay), () => {
+    this.#world.schedule(after(leavesAt, delay), () => {
       this.inFlight--;
       to.receive(packet);
     });
   }
 
-  #lose({ from, name }: SentPacket, why: string): void {
+  #lose({ from, name }: SentPacket, why: Loss): void {
+    this.#losses.set(why, this.lost(why) + 1);
     this.#world.trace.add(this.#world.now, "link", `loses ${name} of ${from.name}: ${why}`);
   }
 

@@ -8,8 +8,15 @@ import { formatHit } from "../../lib/identity/hit.ts";
 import { toHex } from "../../lib/base/bytes.ts";
 import type { Instant } from "../../lib/base/time.ts";
 
+interface Entry {
+  readonly at: Instant;
+  readonly who: string;
+  readonly what: string | EngineEvent;
+}
+
 export class Trace {
-  readonly lines: string[] = [];
+  /** Put into words only when somebody reads them. */
+  readonly #entries: Entry[] = [];
   readonly #names = new Map<string, string>();
 
   /** From now on this HIT is written as `name`. */
@@ -19,11 +26,30 @@ export class Trace {
 
   /** One line; `text` says what happened. */
   add(at: Instant, who: string, text: string): void {
-    this.lines.push(`${at.toFixed(3).padStart(12)} ms  ${who.padEnd(8)} ${text}`);
+    this.#entries.push({ at, who, what: text });
   }
 
   addEvent(who: string, event: EngineEvent): void {
-    this.add(event.at, who, this.#describe(event));
+    this.#entries.push({ at: event.at, who, what: event });
+  }
+
+  get lines(): string[] {
+    return this.#entries.map(({ at, who, what }) => {
+      const text = typeof what === "string" ? what : this.#describe(what);
+      return `${at.toFixed(3).padStart(12)} ms  ${who.padEnd(8)} ${text}`;
+    });
+  }
+
+  /** The events of one kind at one host, in order. */
+  events<Kind extends EngineEvent["kind"]>(
+    who: string,
+    kind: Kind,
+  ): Extract<EngineEvent, { kind: Kind }>[] {
+    return this.#entries.flatMap(({ who: host, what }) =>
+      host === who && typeof what !== "string" && what.kind === kind
+        ? [what as Extract<EngineEvent, { kind: Kind }>]
+        : []
+    );
   }
 
   /** Lines that contain `text`. */

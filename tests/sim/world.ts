@@ -11,6 +11,7 @@ import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import { EventQueue } from "./event_queue.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { Link, type LinkConditions, packetName } from "./link.ts";
+import { NatBox, type NatOptions } from "./nat_box.ts";
 import type { PcapWriter } from "./pcap_writer.ts";
 import type { LinkEnd, Network } from "./roles.ts";
 import { Trace } from "./trace.ts";
@@ -40,8 +41,12 @@ export class World implements Network {
     return new Host(this, name, options);
   }
 
-  /** Joins two hosts. */
-  link(a: Host, b: Host, conditions: Partial<LinkConditions> = {}): Link {
+  addNat(name: string, options: NatOptions): NatBox {
+    return new NatBox(this, name, options);
+  }
+
+  /** Joins two ends. Where several links lead to an address, the first that was made is used. */
+  link(a: LinkEnd, b: LinkEnd, conditions: Partial<LinkConditions> = {}): Link {
     const link = new Link(this, a, b, conditions);
     this.#links.push(link);
     return link;
@@ -81,7 +86,7 @@ export class World implements Network {
 
   /** Fails when anybody sends a packet within `span`. */
   expectQuiet(span: Duration): void {
-    const sent = () => this.#links.reduce((sum, link) => sum + link.sent.length, 0);
+    const sent = () => this.#links.reduce((sum, link) => sum + link.total, 0);
     const before = sent();
     this.advance(span);
     assert.equal(sent() - before, 0, `seed ${this.seed}: packets were sent\n${this.trace}`);
