@@ -7,7 +7,7 @@
  *
  * Traffic class and hop limit travel in the outer header, ECN included, since there is no other
  * copy of them. The flow label is not carried. What stands after the IPv6 header travels as it is,
- * destination options and fragments of the local stack included.
+ * destination options included; fragments of the local stack were put together before.
  */
 
 import type { DropReason } from "../base/drop_reason.ts";

@@ -132,7 +132,7 @@ function inner(source: Uint8Array, destination: Uint8Array, next: number, payloa
   return concatBytes(header.subarray(0, 8), source, destination, payload);
 }
 
-Deno.test("CKS-009 ESP-201 ESP-202 ESP-203 ESP-205 TCP, UDP and ICMPv6 over IPv4 arrive with the checksum over the HITs that they were sent with", () => {
+Deno.test("CKS-009 ESP-157 ESP-201 ESP-202 ESP-203 ESP-205 TCP, UDP and ICMPv6 over IPv4 arrive with the checksum over the HITs that they were sent with", () => {
   const pair = makePair();
   const { a, b } = pair;
   const tcp = new Uint8Array(40).fill(9);

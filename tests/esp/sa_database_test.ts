@@ -212,3 +212,25 @@ Deno.test("an SA's block can lie in shared memory", () => {
   assert.deepEqual(outbound.localHit, LOCAL_HIT);
   assert.deepEqual(outbound.peerHit, PEER_HIT);
 });
+
+Deno.test("outboundBySpi() tells peers with the same SPI apart by address, and forgets what is removed", () => {
+  const database = new SaDatabase();
+  const address = (n: number) => new Uint8Array(16).fill(n);
+  const sas = [1, 2, 3].map((n) => {
+    const sa = outboundSa(300, hit(0), hit(n));
+    sa.setAddresses(address(9), address(n));
+    assert.equal(database.installOutbound(sa), true);
+    return sa;
+  });
+  for (const [index, sa] of sas.entries()) {
+    assert.equal(database.outboundBySpi(300, address(index + 1)), sa);
+  }
+  assert.equal(database.outboundBySpi(301, address(1)), undefined);
+  assert.equal(database.outboundBySpi(300, address(4)), undefined);
+  database.removeOutbound(hit(0), hit(2));
+  assert.equal(database.outboundBySpi(300, address(2)), undefined);
+  assert.equal(database.outboundBySpi(300, address(3)), sas[2]);
+  database.removeOutbound(hit(0), hit(1));
+  database.removeOutbound(hit(0), hit(3));
+  assert.equal(database.outboundBySpi(300, address(3)), undefined);
+});

@@ -212,12 +212,13 @@ Deno.test("FSM-062 ESP-083 data after a CLOSE makes a new association", () => {
   assert.notEqual(bob.associationWith(alice)!.inboundSpi, before);
 });
 
-Deno.test("LOS-001 LOS-002 FSM-041 BEX-063 a host that lost its state meets its peer again", () => {
+Deno.test("LOS-001 LOS-002 FSM-041 BEX-063 ESP-278 a host that lost its state meets its peer again", () => {
   const pair = makePair();
   establish(pair);
   const { world, alice, bob } = pair;
   const before = bob.associationWith(alice)!;
   alice.restart();
+  assert.deepEqual(alice.engine.status().associations, []);
   alice.knows(bob);
   world.runUntil(() => alice.engine.isReady);
   assert.deepEqual(bob.associationWith(alice), before);

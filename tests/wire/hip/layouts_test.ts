@@ -177,7 +177,7 @@ testLayout(
   "f8ad 0002 cafe 0000",
 );
 testLayout(
-  "ESP_INFO: Reserved, KEYMAT Index, OLD SPI, NEW SPI",
+  "ESP-037 ESP_INFO: Reserved, KEYMAT Index, OLD SPI, NEW SPI",
   ESP_INFO,
   { keymatIndex: 160, oldSpi: 0, newSpi: 0xdeadbeef },
   "0041 000c 0000 00a0 00000000 deadbeef",
@@ -239,7 +239,7 @@ Deno.test("HOST_ID is read alike whether or not HI Length counts the Algorithm o
   assert.deepEqual(decodeParameter(HOST_ID, counting), expected);
 });
 
-Deno.test("Reserved fields of ENCRYPTED, NOTIFICATION, ESP_INFO and ESP_TRANSFORM are not looked at", () => {
+Deno.test("ESP-037 Reserved fields of ENCRYPTED, NOTIFICATION, ESP_INFO and ESP_TRANSFORM are not looked at", () => {
   assert.equal(decodeParameter(ENCRYPTED, fromHex("ffffffff 01")).data.length, 1);
   assert.equal(decodeParameter(NOTIFICATION, fromHex("ffff 0007")).messageType, 7);
   assert.equal(decodeParameter(ESP_INFO, fromHex("ffff 0001 00000000 00000100")).keymatIndex, 1);
