@@ -97,6 +97,11 @@ export const IFREQ = { name: 0, flags: 16, SIZE: 40, NAME_SIZE: 16 } as const;
 export const TUNSETIFF = 0x400454ca;
 export const IFF_TUN = 0x0001;
 export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+export const TUNSETOFFLOAD = 0x400454d0;
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
 
 // bits/poll.h: struct pollfd
 export const POLLFD = { descriptor: 0, events: 4, returnedEvents: 6, SIZE: 8 } as const;

@@ -18,6 +18,8 @@ const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   // int ioctl(int fd, unsigned long request, ...);
   ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
+  // The same for requests whose argument is a number.
+  ioctlNumber: { name: "ioctl", parameters: ["i32", "usize", "usize"], result: "i32" },
   // unsigned int if_nametoindex(const char *name);
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
   // ssize_t readv(int fd, const struct iovec *iov, int count);

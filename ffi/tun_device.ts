@@ -1,51 +1,79 @@
 /**
  * `TunDevice` on /dev/net/tun (linux/if_tun.h): one packet per system call, without the packet
- * information header. The device is not persistent, so that it vanishes with its descriptor even
- * when the process is killed.
+ * information header, and with a virtio_net_hdr where the kernel has it, so that a TCP flow comes
+ * in super-segments of up to 64 KB. The device is not persistent, so that it vanishes with its
+ * descriptor even when the process is killed.
  */
 
 import { UserError } from "../lib/base/errors.ts";
 import { HEADROOM, type PacketBuffer } from "../lib/base/packet_buffer.ts";
-import type { TunDevice } from "../lib/runtime/ports.ts";
+import type { TunDevice, TunOffload } from "../lib/runtime/ports.ts";
+import { VIRTIO_NET_HEADER_LENGTH, type VirtioNetHeader } from "../lib/wire/virtio_net_header.ts";
 import { checked, ERRNO, errnoName, lastErrno, SyscallError } from "./errno.ts";
 import {
   IFF_NO_PI,
   IFF_TUN,
+  IFF_VNET_HDR,
   IFREQ,
   IOVEC,
   LITTLE,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
+  TUN_F_CSUM,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
   TUNSETIFF,
+  TUNSETOFFLOAD,
 } from "./layouts.ts";
 import { cString, libc } from "./libc.ts";
 import { baseOf, Struct, writeAddress } from "./memory.ts";
 
 const DEVICE_FILE = "/dev/net/tun";
 
+/** What we offer to do in the kernel's place, the most first; the kernel takes one or none. */
+const OFFERS: readonly number[] = [TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, TUN_F_CSUM];
+
 /**
  * Makes the device `name`, 1 to 15 octets.
  *
+ * @param offers TUN_F_* masks, the best first; none: without virtio_net_hdr.
  * @throws {UserError} For everything that the user can mend.
  * @throws {SyscallError}
  */
-export function openTun(name: string): TunDevice {
+export function openTun(name: string, offers: readonly number[] = OFFERS): TunDevice {
   const octets = new TextEncoder().encode(name);
   if (octets.length === 0 || octets.length >= IFREQ.NAME_SIZE) {
     throw new UserError(`cannot name a network device "${name}". Use 1 to 15 letters and digits.`);
   }
   const descriptor = libc.open(cString(DEVICE_FILE), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) throw explain(name, new SyscallError(`open ${DEVICE_FILE}`, lastErrno()));
-  const request = new Struct(IFREQ.SIZE);
-  request.bytes.set(octets, IFREQ.name);
-  request.view.setUint16(IFREQ.flags, IFF_TUN | IFF_NO_PI, LITTLE);
-  if (libc.ioctl(descriptor, BigInt(TUNSETIFF), request.bytes) < 0) {
+  const hasHeader = offers.length > 0 && attach(descriptor, octets, IFF_VNET_HDR);
+  if (!hasHeader && !attach(descriptor, octets, 0)) {
     const error = new SyscallError(`make the device ${name}`, lastErrno());
     libc.close(descriptor);
     throw explain(name, error);
   }
-  return new LinuxTunDevice(descriptor, name);
+  const taken = hasHeader ? acceptedOffer(descriptor, offers) : 0;
+  return new LinuxTunDevice(descriptor, name, {
+    hasHeader,
+    checksums: (taken & TUN_F_CSUM) !== 0,
+    segments: (taken & TUN_F_TSO6) !== 0,
+  });
+}
+
+/** Makes the device with `flags` beside the usual ones; false when the kernel does not. */
+function attach(descriptor: number, name: Uint8Array, flags: number): boolean {
+  const request = new Struct(IFREQ.SIZE);
+  request.bytes.set(name, IFREQ.name);
+  request.view.setUint16(IFREQ.flags, IFF_TUN | IFF_NO_PI | flags, LITTLE);
+  return libc.ioctl(descriptor, BigInt(TUNSETIFF), request.bytes) === 0;
+}
+
+/** The first of `offers` that the kernel takes; 0 when it takes none. */
+function acceptedOffer(descriptor: number, offers: readonly number[]): number {
+  const request = BigInt(TUNSETOFFLOAD);
+  return offers.find((offer) => libc.ioctlNumber(descriptor, request, BigInt(offer)) === 0) ?? 0;
 }
 
 /** The error in words that say what to do, where we know. */
@@ -84,24 +112,32 @@ class LinuxTunDevice implements TunDevice {
   readonly descriptor: number;
   readonly name: string;
   readonly interfaceIndex: number;
-  readonly #iovec = new Struct(IOVEC.SIZE);
+  readonly offload: TunOffload;
+  readonly #incoming: Vector;
+  readonly #outgoing: Vector;
 
-  constructor(descriptor: number, name: string) {
+  constructor(descriptor: number, name: string, offload: TunOffload) {
     this.descriptor = descriptor;
     this.name = name;
     this.interfaceIndex = libc.if_nametoindex(cString(name));
+    this.offload = offload;
+    this.#incoming = new Vector(offload.hasHeader);
+    this.#outgoing = new Vector(offload.hasHeader);
   }
 
-  readInto(buffer: PacketBuffer): boolean {
+  readInto(buffer: PacketBuffer, header: VirtioNetHeader): boolean {
     buffer.reset();
-    this.#pointAt(buffer.bytes, HEADROOM, buffer.capacity);
-    const length = libc.readv(this.descriptor, this.#iovec.pointer, 1);
+    const incoming = this.#incoming;
+    incoming.pointAt(buffer.bytes, HEADROOM, buffer.capacity);
+    const length = libc.readv(this.descriptor, incoming.pointer, incoming.parts);
     if (length < 0) {
       const errno = lastErrno();
       if (errno === ERRNO.EAGAIN || errno === ERRNO.EINTR) return false;
       throw new SyscallError(`read from the network device ${this.name}`, errno);
     }
-    buffer.end = HEADROOM + length;
+    buffer.end = HEADROOM + Math.max(0, length - incoming.headerLength);
+    if (incoming.headerLength === 0) header.clear();
+    else header.read(incoming.header.view, 0);
     return true;
   }
 
@@ -119,12 +155,39 @@ class LinuxTunDevice implements TunDevice {
 
   #write(bytes: Uint8Array, start: number, length: number): boolean {
     if (length === 0) return false;
-    this.#pointAt(bytes, start, length);
-    return libc.writev(this.descriptor, this.#iovec.pointer, 1) === length;
+    const outgoing = this.#outgoing;
+    outgoing.pointAt(bytes, start, length);
+    const written = libc.writev(this.descriptor, outgoing.pointer, outgoing.parts);
+    return written === outgoing.headerLength + length;
+  }
+}
+
+/** The iovecs of one read or write: the virtio_net_hdr where the device has it, then the packet. */
+class Vector {
+  readonly header = new Struct(VIRTIO_NET_HEADER_LENGTH);
+  /** Octets of the header in each read and write: 0 without it. */
+  readonly headerLength: number;
+  /** Number of iovecs. */
+  readonly parts: number;
+  readonly #iovecs: Struct;
+  readonly #packet: number;
+
+  constructor(hasHeader: boolean) {
+    this.headerLength = hasHeader ? VIRTIO_NET_HEADER_LENGTH : 0;
+    this.parts = hasHeader ? 2 : 1;
+    this.#iovecs = new Struct(this.parts * IOVEC.SIZE);
+    this.#packet = (this.parts - 1) * IOVEC.SIZE;
+    if (!hasHeader) return;
+    this.#iovecs.setPointer(IOVEC.base, this.header);
+    this.#iovecs.view.setUint32(IOVEC.length, this.headerLength, LITTLE);
   }
 
-  #pointAt(bytes: Uint8Array, start: number, length: number): void {
-    writeAddress(this.#iovec.view, IOVEC.base, baseOf(bytes), start);
-    this.#iovec.view.setUint32(IOVEC.length, length, LITTLE);
+  get pointer(): Deno.PointerObject {
+    return this.#iovecs.pointer;
+  }
+
+  pointAt(bytes: Uint8Array, start: number, length: number): void {
+    writeAddress(this.#iovecs.view, this.#packet + IOVEC.base, baseOf(bytes), start);
+    this.#iovecs.view.setUint32(this.#packet + IOVEC.length, length, LITTLE);
   }
 }

@@ -23,6 +23,7 @@ export const DROP_REASONS = {
   "tun-malformed": "IPv6 header and packet length disagree",
   "tun-too-big": "more than the path carries; the sender was told with Packet Too Big",
   "tun-fragment": "piece of a packet whose other pieces did not come, or do not fit together",
+  "tun-offload-malformed": "virtio_net_hdr does not fit the packet that came with it",
   "tun-not-a-hit": "destination is not a HIT",
   "tun-source-not-local": "source is not one of the local HITs",
   "esp-wrong-inner-address": "inner addresses are not the HITs of the SA",

@@ -9,6 +9,11 @@ export const HEADROOM = 128;
 /** Octets kept free behind it: ESP padding, trailer and ICV. */
 export const TAILROOM = 320;
 
+/** Octets of a slab for packets of up to `capacity` octets. */
+export function slabSize(capacity: number): number {
+  return HEADROOM + capacity + TAILROOM;
+}
+
 /** Where a packet came from or goes to, outside. Addresses are 16 octets, IPv4 as mapped. */
 export class PacketPath {
   /** Our address; all zero when the system is to choose. */
@@ -29,15 +34,24 @@ export class PacketBuffer {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly path = new PacketPath();
+  /** The whole memory that the slab is a part of, and where in it the slab begins. */
+  readonly #memory: Uint8Array;
+  readonly #base: number;
   /** First octet in use. */
   start = HEADROOM;
   /** One past the last octet in use. */
   end = HEADROOM;
 
-  /** @param capacity Octets a packet may have, headroom and tailroom not counted. */
-  constructor(capacity: number) {
-    this.bytes = new Uint8Array(HEADROOM + capacity + TAILROOM);
-    this.view = new DataView(this.bytes.buffer);
+  /**
+   * @param capacity Octets a packet may have, headroom and tailroom not counted.
+   * @param memory Where the slab is to lie, with others beside it; without it alone.
+   * @param base First octet of `memory` that is the slab's; it takes `slabSize(capacity)`.
+   */
+  constructor(capacity: number, memory = new Uint8Array(slabSize(capacity)), base = 0) {
+    this.#memory = memory;
+    this.#base = base;
+    this.bytes = memory.subarray(base, base + slabSize(capacity));
+    this.view = new DataView(memory.buffer, memory.byteOffset + base, slabSize(capacity));
   }
 
   get length(): number {
@@ -60,6 +74,18 @@ export class PacketBuffer {
     this.reset();
     this.bytes.set(packet, HEADROOM);
     this.end = HEADROOM + packet.length;
+  }
+
+  /**
+   * Copies octets of another slab to `at`, whatever is in use there; they must fit. Makes no object
+   * when both lie in the same memory.
+   */
+  copyFrom(source: PacketBuffer, from: number, to: number, at: number): void {
+    if (source.#memory === this.#memory) {
+      this.#memory.copyWithin(this.#base + at, source.#base + from, source.#base + to);
+    } else {
+      this.bytes.set(source.bytes.subarray(from, to), at);
+    }
   }
 
   /** The octets in use, as a view. For tests and the control path: makes an object. */

@@ -39,10 +39,8 @@ export function statusLines(report: StatusReport, paint: Output["paint"]): strin
     lines.push(`${paint("bold", identity.name)}  ${identity.hit}  ${identity.kind}${mark}`);
   }
   const state = report.isReady ? paint("green", "up") : paint("yellow", "starting");
-  lines.push(
-    `${state} ${formatSpan(report.upForMs)}   DNS ${dnsState(report)}   ` +
-      `data path: user space, ${report.espProvider}`,
-  );
+  lines.push(`${state} ${formatSpan(report.upForMs)}   DNS ${dnsState(report)}`);
+  lines.push(...wrap(`data path: ${dataPath(report)}`, COLUMNS, "  "));
   if (report.locators.length > 0) {
     lines.push(...wrap(`addresses: ${report.locators.join(", ")}`, COLUMNS, "  "));
   }
@@ -78,6 +76,13 @@ function associationCells(association: AssociationReport): string[] {
     isUp ? `${formatOctets(octetsIn)} / ${formatOctets(octetsOut)}` : "",
     isUp ? formatSpan(establishedForMs) : "",
   ];
+}
+
+/** What carries packets, and which help of the kernel is in use. */
+function dataPath({ espProvider, dataPath }: StatusReport): string {
+  const { tunChecksums, tunSegments } = dataPath;
+  const tun = tunSegments ? "super-segments" : tunChecksums ? "checksums" : "plain packets";
+  return `user space, ${espProvider}; TUN ${tun}`;
 }
 
 function dnsState({ dns }: StatusReport): string {

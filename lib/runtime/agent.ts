@@ -363,6 +363,7 @@ function statusReport(parts: Parts): StatusReport {
     upForMs: now - startedAt,
     interface: device.name,
     espProvider: espProvider.name,
+    dataPath: { tunChecksums: device.offload.checksums, tunSegments: device.offload.segments },
     identities: identities.map(({ name, identity, isDefault }) => ({
       name,
       hit: formatHit(identity.hit),

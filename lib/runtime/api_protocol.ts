@@ -100,6 +100,14 @@ export interface DnsReport {
   readonly isResolver: boolean;
 }
 
+/** How packets are moved; each false where the kernel refuses it. */
+export interface DataPathReport {
+  /** The kernel leaves checksums of inner packets to us. */
+  readonly tunChecksums: boolean;
+  /** The kernel hands over TCP super-segments. */
+  readonly tunSegments: boolean;
+}
+
 /** Everything that `hip status` shows. */
 export interface StatusReport {
   readonly version: string;
@@ -109,6 +117,7 @@ export interface StatusReport {
   readonly interface: string;
   /** Who computes ESP: "libcrypto", "portable". */
   readonly espProvider: string;
+  readonly dataPath: DataPathReport;
   readonly identities: readonly IdentityReport[];
   readonly locators: readonly string[];
   readonly dns: DnsReport;

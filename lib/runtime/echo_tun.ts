@@ -4,7 +4,8 @@
  */
 
 import type { PacketBuffer } from "../base/packet_buffer.ts";
-import type { TunDevice } from "./ports.ts";
+import type { VirtioNetHeader } from "../wire/virtio_net_header.ts";
+import type { TunDevice, TunOffload } from "./ports.ts";
 
 /** Wraps a device; everything that is not for the agent passes through. */
 export class EchoTun implements TunDevice {
@@ -40,15 +41,20 @@ export class EchoTun implements TunDevice {
     return this.#device.interfaceIndex;
   }
 
+  get offload(): TunOffload {
+    return this.#device.offload;
+  }
+
   /** Keeps an IPv6 packet for the next read. The device does not become readable by it. */
   inject(packet: Uint8Array): void {
     this.#injected.push(packet);
   }
 
-  readInto(buffer: PacketBuffer): boolean {
+  readInto(buffer: PacketBuffer, header: VirtioNetHeader): boolean {
     const packet = this.#injected.shift();
-    if (packet === undefined) return this.#device.readInto(buffer);
+    if (packet === undefined) return this.#device.readInto(buffer, header);
     buffer.load(packet);
+    header.clear();
     return true;
   }
 

@@ -15,9 +15,10 @@ import type { EngineEvent, JobRequest, OutgoingPacket } from "../engine/effects.
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { isIpv4 } from "../wire/ip_address.ts";
-import { BufferPool } from "./buffer_pool.ts";
 import type { LocatorMonitor } from "./locator_monitor.ts";
 import type { Clock, IpSocket, JobRunner, Readiness, TunDevice } from "./ports.ts";
+import { makeSlabs } from "./slabs.ts";
+import { TunReader } from "./tun_reader.ts";
 
 /** Packets taken from one source before the next one has its turn. */
 const BUDGET = 64;
@@ -66,7 +67,8 @@ export class Loop {
   faults = 0;
 
   readonly #options: LoopOptions;
-  readonly #buffer: PacketBuffer = new BufferPool().take();
+  readonly #slabs: readonly PacketBuffer[];
+  readonly #reader: TunReader;
   #isStopped = false;
   #isInTurn = false;
   /** Asleep until then; undefined: not asleep. */
@@ -75,6 +77,9 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options;
+    const [source, ...slabs] = makeSlabs(1 + BUDGET);
+    this.#slabs = slabs;
+    this.#reader = new TunReader(options.tun, source!, this.drops);
     this.#lastRest = options.clock.now();
     options.jobs.onDone(() => this.flush());
   }
@@ -124,7 +129,7 @@ export class Loop {
 
   /** One look at everything. Returns whether there was anything to do. */
   #turn(): boolean {
-    const { engine, tun, sockets, monitor, clock } = this.#options;
+    const { engine, sockets, monitor, clock } = this.#options;
     this.#isInTurn = true;
     try {
       let hadWork = false;
@@ -135,7 +140,7 @@ export class Loop {
       for (const socket of sockets) {
         if (this.#drainSocket(clock.now(), socket)) hadWork = true;
       }
-      if (this.#drainTun(clock.now(), tun)) hadWork = true;
+      if (this.#drainTun(clock.now())) hadWork = true;
       const now = clock.now();
       if (this.#finishJobs(now)) hadWork = true;
       const due = engine.nextTimeout();
@@ -149,7 +154,7 @@ export class Loop {
 
   #drainSocket(now: Instant, socket: IpSocket): boolean {
     const { engine, tun } = this.#options;
-    const buffer = this.#buffer;
+    const buffer = this.#slabs[0]!;
     let count = 0;
     while (count < BUDGET && socket.receiveInto(buffer)) {
       count++;
@@ -170,12 +175,11 @@ export class Loop {
     return count > 0;
   }
 
-  #drainTun(now: Instant, tun: TunDevice): boolean {
+  #drainTun(now: Instant): boolean {
     const { engine } = this.#options;
-    const buffer = this.#buffer;
-    let count = 0;
-    while (count < BUDGET && tun.readInto(buffer)) {
-      count++;
+    const count = this.#reader.fill(this.#slabs);
+    for (let i = 0; i < count; i++) {
+      const buffer = this.#slabs[i]!;
       try {
         if (engine.handleTunPacket(now, buffer) === "transmit") {
           const { protocol, peerAddress } = buffer.path;

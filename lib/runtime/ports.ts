@@ -12,6 +12,7 @@ import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
+import type { VirtioNetHeader } from "../wire/virtio_net_header.ts";
 
 // Part of the contracts below; `ffi/` knows them from here.
 export type { LocalLocator, OutgoingPacket };
@@ -22,6 +23,16 @@ export interface Pollable {
   readonly descriptor: number;
 }
 
+/** What the kernel and we do for each other at the TUN device. */
+export interface TunOffload {
+  /** Whether packets carry a virtio_net_hdr; without it nothing else here is true. */
+  readonly hasHeader: boolean;
+  /** The kernel leaves checksums to us. */
+  readonly checksums: boolean;
+  /** The kernel hands over TCP super-segments, of both families, which we cut. */
+  readonly segments: boolean;
+}
+
 /**
  * A layer 3 network device whose other end is this program: what applications send to HITs is read
  * here, what is written here they receive. It goes away with `close` or with the process.
@@ -30,15 +41,17 @@ export interface TunDevice extends Pollable {
   /** The name the system gave it ("hip0"). */
   readonly name: string;
   readonly interfaceIndex: number;
+  readonly offload: TunOffload;
 
   /**
    * Reads one IP packet into `buffer` at `HEADROOM`; `start` and `end` then surround it. A packet
-   * longer than the buffer's capacity is cut: its IP length field shows that.
+   * longer than the buffer's capacity is cut: its IP length field shows that. `header` tells what
+   * is left to do to the packet (`PacketCutter` does it): nothing, on a device without offload.
    *
    * @returns False when none is waiting.
    * @throws {Error} The device is gone; it never works again.
    */
-  readInto(buffer: PacketBuffer): boolean;
+  readInto(buffer: PacketBuffer, header: VirtioNetHeader): boolean;
 
   /**
    * Hands the packet `buffer.start` to `buffer.end` to the system.

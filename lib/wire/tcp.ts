@@ -3,6 +3,9 @@
  * 20 octets are there.
  */
 
+/** Octets of a header without options. */
+export const TCP_HEADER_LENGTH = 20;
+
 /** Where the fields stand. */
 export const TCP_FIELD = {
   sourcePort: 0,
@@ -24,6 +27,8 @@ export const TCP_FLAG = {
   psh: 1 << 3,
   ack: 1 << 4,
   urg: 1 << 5,
+  ece: 1 << 6,
+  cwr: 1 << 7,
 } as const;
 
 export function tcpSourcePort(bytes: Uint8Array, offset = 0): number {

@@ -40,6 +40,7 @@ const REPORT: StatusReport = {
   upForMs: 3 * 3_600_000,
   interface: "hip0",
   espProvider: "libcrypto",
+  dataPath: { tunChecksums: true, tunSegments: true },
   identities: [{ name: "web1", hit: HIT, kind: "ECDSA P-256", isDefault: true }],
   locators: ["192.0.2.1"],
   dns: { isServing: true, listen: "127.0.0.1", upstream: ["10.0.2.3"], isResolver: true },
@@ -74,11 +75,25 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
   const text = lines.join("\n");
   assert.match(text, /^web1 {2}2001:22:8f31:/);
   assert.match(text, /up 3 h {3}DNS ok \(127\.0\.0\.1\)/);
+  assert.match(text, /^data path: user space, libcrypto; TUN super-segments$/m);
   assert.match(
     text,
     /2001:22:41c0:\.\.\.:77ef {2}ESTABLISHED {2}direct, .* 1\.2 GB \/ 88 MB {2}2 h/,
   );
   assert.match(text, /E-FAILED {5}\(no ans/);
+});
+
+Deno.test("hip status names the offload of the TUN that is in use", () => {
+  for (
+    const [tunChecksums, tunSegments, words] of [
+      [true, true, "super-segments"],
+      [true, false, "checksums"],
+      [false, false, "plain packets"],
+    ] as const
+  ) {
+    const lines = statusLines({ ...REPORT, dataPath: { tunChecksums, tunSegments } }, PLAIN);
+    assert.ok(lines.some((line) => line.endsWith(`; TUN ${words}`)), words);
+  }
 });
 
 Deno.test("hip up says who we are, where the resolver points and what to try", () => {

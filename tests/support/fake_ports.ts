@@ -14,7 +14,9 @@ import type {
   Readiness,
   SendResult,
   TunDevice,
+  TunOffload,
 } from "../../lib/runtime/ports.ts";
+import type { VirtioNetHeader } from "../../lib/wire/virtio_net_header.ts";
 
 let lastDescriptor = 1000;
 
@@ -36,20 +38,25 @@ export class FakeTunDevice implements TunDevice {
   readonly descriptor = ++lastDescriptor;
   readonly interfaceIndex: number;
   readonly fromApplications: Uint8Array[] = [];
+  /** What comes with packets of `fromApplications` that need work. */
+  readonly headers = new Map<Uint8Array, VirtioNetHeader>();
   readonly written: Uint8Array[] = [];
   /** What `write` answers. */
   takesPackets = true;
   isClosed = false;
+  readonly offload: TunOffload = { hasHeader: true, checksums: true, segments: true };
 
   constructor(readonly name: string = "hip0", interfaceIndex: number = 7) {
     this.interfaceIndex = interfaceIndex;
   }
 
-  readInto(buffer: PacketBuffer): boolean {
+  readInto(buffer: PacketBuffer, header: VirtioNetHeader): boolean {
     if (this.isClosed) throw new Error(`${this.name} is gone`);
     const packet = this.fromApplications.shift();
     if (packet === undefined) return false;
     buffer.load(packet.subarray(0, buffer.capacity));
+    header.clear();
+    Object.assign(header, this.headers.get(packet));
     return true;
   }
 
