@@ -31,6 +31,7 @@ import {
 } from "./association_state.ts";
 import { AwaitingR2, type SentI2 } from "./awaiting_r2.ts";
 import { Closing } from "./closing.ts";
+import { AnsweredI2 } from "./answered_i2.ts";
 import { admitControl } from "./control_admission.ts";
 import {
   ControlChannel,
@@ -38,7 +39,13 @@ import {
   type SignedPacket,
   type VerifiedPacket,
 } from "./control_channel.ts";
-import { type ControlKeys, pathOf, type Security, wipeSecrets } from "./control_keys.ts";
+import {
+  type ControlKeys,
+  pathOf,
+  type Security,
+  StoredKeys,
+  wipeSecrets,
+} from "./control_keys.ts";
 import { Inactivity } from "./inactivity.ts";
 import { Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
@@ -74,7 +81,8 @@ export class Association implements AssociationHandle {
     this.#context = context;
     this.#channel = new ControlChannel(context, this);
     this.localHit = localHit;
-    this.#peerHit = peerHit;
+    // It may stand in a packet, of which nothing else is to be kept.
+    this.#peerHit = peerHit.slice();
     this.#opportunisticAddress = opportunisticAddress;
   }
 
@@ -204,7 +212,7 @@ export class Association implements AssociationHandle {
   #adoptPeer(peerHit: Uint8Array): boolean {
     if (bytesEqual(peerHit, this.#peerHit)) return true;
     const old = this.#peerHit;
-    this.#peerHit = peerHit;
+    this.#peerHit = peerHit.slice();
     if (this.#context.adopted(this, old)) return true;
     this.#peerHit = old;
     return false;
@@ -213,8 +221,7 @@ export class Association implements AssociationHandle {
   /** §6.8 steps 16 to 19. */
   #handleI2Built(now: Instant, r1: R1Candidate, result: BuildI2Result, spi: number): void {
     const initiation = this.#initiation!;
-    const { kind: _, i2, peerIdentity, ...secrets } = result;
-    const keys: ControlKeys = { ...secrets, peerIdentity };
+    const keys = new StoredKeys(result);
     this.#removeSecurity();
     // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
     const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
@@ -223,13 +230,13 @@ export class Association implements AssociationHandle {
     const awaiting = new AwaitingR2(now, this.#context, this, {
       startedAt: initiation.startedAt,
       r1: r1.bytes,
-      i2,
+      i2: result.i2,
       keys,
       inbound,
       addresses: r1.addresses,
     });
     this.#transition(now, { kind: "I2-SENT", awaiting }, "R1 processed");
-    this.#context.transmit(now, r1.addresses, i2);
+    this.#context.transmit(now, r1.addresses, result.i2);
     for (const waiting of initiation.takeCandidates()) {
       this.handleR1(now, parseHipPacket(waiting.bytes), waiting.addresses);
     }
@@ -252,7 +259,7 @@ export class Association implements AssociationHandle {
   repeatR2(now: Instant, i2: Uint8Array, addresses: AddressPair): boolean {
     const state = this.#state;
     if (state.kind !== "R2-SENT" && state.kind !== "ESTABLISHED") return false;
-    if (state.answered === undefined || !bytesEqual(state.answered.i2, i2)) return false;
+    if (state.answered?.isBy(i2) !== true) return false;
     this.#context.transmit(now, addresses, state.answered.r2);
     return true;
   }
@@ -267,8 +274,8 @@ export class Association implements AssociationHandle {
     spi: number,
   ): void {
     const { settings } = this.#context;
-    const { kind: _, r2, outboundSpi, peerIdentity, ...secrets } = result;
-    const keys: ControlKeys = { ...secrets, peerIdentity };
+    const { r2, outboundSpi } = result;
+    const keys = new StoredKeys(result);
     this.#removeSecurity();
     const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
@@ -283,7 +290,7 @@ export class Association implements AssociationHandle {
     const completeAt = after(now, settings.exchangeCompleteTimeout);
     this.#transition(
       now,
-      { kind: "R2-SENT", security, answered: { i2, r2 }, completeAt },
+      { kind: "R2-SENT", security, answered: new AnsweredI2(now, i2, r2), completeAt },
       "I2 accepted",
     );
     this.#context.transmit(now, addresses, r2);
@@ -299,11 +306,11 @@ export class Association implements AssociationHandle {
     }
   }
 
-  #establish(now: Instant, security: Security, why: string): void {
+  /** @param answered For a peer of whom it is not known that it has heard our R2. */
+  #establish(now: Instant, security: Security, why: string, answered?: AnsweredI2): void {
     security.inbound.isActive = true;
     security.outbound.isActive = true;
     this.establishedAt = now;
-    const answered = this.#state.kind === "R2-SENT" ? this.#state.answered : undefined;
     const { access, settings } = this.#context;
     const period = access.idleTimeoutFor(this.#peerHit, this.isPeerAnonymous) ??
       settings.unusedAssociationLifetime;
@@ -448,7 +455,7 @@ export class Association implements AssociationHandle {
     }
     this.#initiation?.handleJobDone(now, id, job, result);
     // Keys for an I2 that is not wanted any more.
-    if (result.kind === "build-i2" && this.keys?.keymat !== result.keymat) wipeSecrets(result);
+    if (result.kind === "build-i2") wipeSecrets(result);
   }
 
   #handleRefused(now: Instant, id: number, refused: RefusedPacket, result: JobResult): void {
@@ -497,13 +504,14 @@ export class Association implements AssociationHandle {
         }
         break;
       case "R2-SENT":
-        this.#establish(now, state.security, "Exchange Complete timeout");
+        this.#establish(now, state.security, "Exchange Complete timeout", state.answered);
         return;
       case "ESTABLISHED": {
         if (!state.rekeying.handleTimeout(now)) {
           this.close(now, "the peer did not acknowledge UPDATE");
           return;
         }
+        if (state.answered !== undefined && state.answered.until <= now) state.answered = undefined;
         if (state.inactivity.dueAt > now) break;
         const activity = state.inactivity.look(now, state.rekeying.traffic);
         if (activity === "unused") {

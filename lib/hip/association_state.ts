@@ -31,14 +31,9 @@ import type { Closing } from "./closing.ts";
 import { type ControlSettings, MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
 import type { ControlKeys, Security } from "./control_keys.ts";
 import type { Initiation } from "./initiation.ts";
+import type { AnsweredI2 } from "./answered_i2.ts";
 import type { Inactivity } from "./inactivity.ts";
 import type { Rekeying } from "./rekeying.ts";
-
-/** The I2 that was accepted and the R2 that answered it, for retransmissions (OPEN-22). */
-export interface AnsweredI2 {
-  readonly i2: Uint8Array;
-  readonly r2: Uint8Array;
-}
 
 export type AssociationState =
   | { readonly kind: "UNASSOCIATED" }
@@ -54,8 +49,8 @@ export type AssociationState =
     readonly kind: "ESTABLISHED";
     /** The SAs, and how they are replaced. */
     readonly rekeying: Rekeying;
-    /** Absent at the Initiator. */
-    readonly answered: AnsweredI2 | undefined;
+    /** At the Responder, as long as the peer may not have heard the R2 (OPEN-22). */
+    answered: AnsweredI2 | undefined;
     inactivity: Inactivity;
   }
   | { readonly kind: "CLOSING"; readonly closing: Closing }
@@ -131,7 +126,10 @@ export function timeoutOf(state: AssociationState): Instant | undefined {
     case "R2-SENT":
       return state.completeAt;
     case "ESTABLISHED":
-      return earliest(state.inactivity.dueAt, state.rekeying.nextTimeout());
+      return earliest(
+        earliest(state.inactivity.dueAt, state.answered?.until),
+        state.rekeying.nextTimeout(),
+      );
     case "CLOSED":
       return earliest(state.until, state.initiation?.retryAt);
     case "E-FAILED":

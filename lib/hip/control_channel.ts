@@ -46,8 +46,9 @@ export interface RefusedPacket {
 export class ControlChannel {
   readonly #context: AssociationContext;
   readonly #association: AssociationHandle;
-  readonly #verifying = new Map<number, VerifiedPacket>();
-  readonly #signing = new Map<number, Omit<SignedPacket, "packet">>();
+  /** Made when there is something to check, and to sign: mostly there is not. */
+  #verifying: Map<number, VerifiedPacket> | undefined;
+  #signing: Map<number, Omit<SignedPacket, "packet">> | undefined;
 
   constructor(context: AssociationContext, association: AssociationHandle) {
     this.#context = context;
@@ -60,14 +61,15 @@ export class ControlChannel {
     if (hasMac && !verifyHipMac(packet, keys.rhash, keys.hipKeys.integrityIn)) {
       return "hip-mac-failed";
     }
-    for (const { packet: other } of this.#verifying.values()) {
+    const verifying = this.#verifying ??= new Map();
+    for (const { packet: other } of verifying.values()) {
       if (bytesEqual(other.bytes, packet.bytes)) return "hip-replayed";
     }
-    if (this.#verifying.size >= MAX_VERIFYING) return "hip-busy";
+    if (verifying.size >= MAX_VERIFYING) return "hip-busy";
     const { peerIdentity } = keys;
     const job = { kind: "verify-signature", packet: packet.bytes, peerIdentity } as const;
     const id = this.#context.submit(this.#association, job);
-    this.#verifying.set(id, { kind: "verified", packet, addresses, keys });
+    verifying.set(id, { kind: "verified", packet, addresses, keys });
     return undefined;
   }
 
@@ -92,8 +94,9 @@ export class ControlChannel {
       senderHit: localHit,
       receiverHit: peerHit,
       parameters,
-      mac: { rhash: keys.rhash, key: keys.hipKeys.integrityOut },
+      mac: { rhash: keys.rhash, key: keys.hipKeys.integrityOut.slice() },
     });
+    this.#signing ??= new Map();
     this.#signing.set(id, { kind: "signed", packetType, addresses, keys });
     return id;
   }
@@ -104,10 +107,12 @@ export class ControlChannel {
     job: Job,
     result: JobResult,
   ): VerifiedPacket | SignedPacket | RefusedPacket | undefined {
-    const verified = this.#verifying.get(id);
-    const signed = this.#signing.get(id);
-    this.#verifying.delete(id);
-    this.#signing.delete(id);
+    const verified = this.#verifying?.get(id);
+    const signed = this.#signing?.get(id);
+    this.#verifying?.delete(id);
+    this.#signing?.delete(id);
+    if (this.#verifying?.size === 0) this.#verifying = undefined;
+    if (this.#signing?.size === 0) this.#signing = undefined;
     if (verified === undefined && signed === undefined) return undefined;
     if (result.kind === job.kind) {
       if (verified !== undefined) return verified;

@@ -163,7 +163,8 @@ export interface VerifyR2Job {
 /** The check of an R2 under what I2 has agreed. */
 export function verifyR2Job(r2: Uint8Array, r1: Uint8Array, secrets: ExchangeSecrets): VerifyR2Job {
   const { rhash, hipKeys, keymatIndex } = secrets;
-  return { kind: "verify-r2", r2, r1, rhash, integrityKey: hipKeys.integrityIn, keymatIndex };
+  const integrityKey = hipKeys.integrityIn.slice();
+  return { kind: "verify-r2", r2, r1, rhash, integrityKey, keymatIndex };
 }
 
 export interface VerifyR2Result {

@@ -1,0 +1,97 @@
+/**
+ * An engine by itself on one thread, for measurements without a network: packets go in by hand, jobs
+ * run in place, time is what the measurement says.
+ */
+
+import { SILENT } from "../base/logger.ts";
+import { PacketBuffer } from "../base/packet_buffer.ts";
+import { type Instant, instant } from "../base/time.ts";
+import { EspCipherPool } from "../crypto/esp_cipher_pool.ts";
+import type { EspProvider } from "../crypto/esp_suite.ts";
+import type { PrivateHostIdentity } from "../crypto/host_key.ts";
+import type { OutgoingPacket } from "../engine/effects.ts";
+import { Engine } from "../engine/engine.ts";
+import type { ControlSettings } from "../hip/constants.ts";
+import type { Job, JobResult } from "../hip/jobs.ts";
+import { runJob } from "../hip/run_job.ts";
+import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
+
+export interface BenchEngineOptions {
+  readonly identity: PrivateHostIdentity;
+  /** 16 octets. */
+  readonly address: Uint8Array;
+  readonly espProvider: EspProvider;
+  readonly dhGroup: number;
+  readonly settings?: Partial<ControlSettings>;
+  /** Does the jobs; the real work when absent. */
+  readonly work?: (job: Job) => JobResult;
+}
+
+export class BenchEngine {
+  readonly engine: Engine;
+  readonly hit: Uint8Array;
+  readonly address: Uint8Array;
+  now: Instant = instant(0);
+  readonly #work: (job: Job) => JobResult;
+  readonly #buffer = new PacketBuffer(2048);
+
+  /** Its R1s are ready when this returns. */
+  constructor({ identity, address, espProvider, dhGroup, settings, work }: BenchEngineOptions) {
+    this.hit = identity.hit;
+    this.address = address;
+    this.#work = work ?? runJob;
+    this.engine = new Engine({
+      identities: [{ identity, name: "bench", isAnonymous: false }],
+      policy: {
+        dhGroups: [dhGroup],
+        hipCiphers: [2],
+        espSuites: [13],
+        hitSuites: [1, 2, 5],
+      },
+      espProvider: new EspCipherPool(espProvider),
+      random: SYSTEM_RANDOM,
+      logger: SILENT,
+      firstR1Generation: 1n,
+      ...settings === undefined ? {} : { settings },
+    });
+    this.engine.handleLocatorsChanged(this.now, [
+      { address, interfaceIndex: 1, prefixLength: 64, isDefault: true },
+    ]);
+    this.engine.start();
+    this.runJobs();
+  }
+
+  /** Lets a packet arrive, as if from its source. */
+  receive({ protocol, source, destination, bytes }: OutgoingPacket): void {
+    const buffer = this.#buffer;
+    buffer.load(bytes);
+    buffer.path.protocol = protocol;
+    buffer.path.peerAddress.set(source);
+    buffer.path.localAddress.set(destination);
+    this.engine.handleDatagram(this.now, buffer);
+  }
+
+  /** Does all jobs there are. @returns How many. */
+  runJobs(): number {
+    let count = 0;
+    for (let request = this.engine.pollJob(); request; request = this.engine.pollJob()) {
+      count++;
+      this.engine.handleJobDone(this.now, request.id, this.#work(request.job));
+    }
+    return count;
+  }
+
+  /** What it sends next. Events are thrown away, as where nobody watches. */
+  sent(): OutgoingPacket | undefined {
+    while (this.engine.pollEvent() !== undefined);
+    return this.engine.pollTransmit();
+  }
+
+  /** Lets time pass to `now` and does what is due by then. */
+  advance(now: Instant): void {
+    this.now = now;
+    const due = this.engine.nextTimeout();
+    if (due !== undefined && due <= now) this.engine.handleTimeout(now);
+    this.runJobs();
+  }
+}
