@@ -2,6 +2,7 @@
 
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { EspCipherPool } from "../crypto/esp_cipher_pool.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
 import { Engine } from "../engine/engine.ts";
@@ -44,7 +45,7 @@ export function makeEngine({ config, identities, espProvider, logger }: EnginePa
     identities,
     policy: exchangePolicy(config),
     access: new AccessList(config.peers),
-    espProvider,
+    espProvider: new EspCipherPool(espProvider),
     random: SYSTEM_RANDOM,
     logger,
     settings: controlSettings(config),
