@@ -43,10 +43,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const FFI_MAY_IMPORT = [
   "ffi/",
   "lib/runtime/ports.ts",
-  "lib/crypto/esp_suite.ts",
+  "lib/crypto/",
   "lib/wire/",
   "lib/base/",
 ];
+
+/** The module of the threads that do long work with the system's libraries. */
+const WORKER_ENTRY = "job_worker.ts";
+
+/** What runs by itself: nothing in `lib/` or `ffi/` may import it. */
+const ENTRIES = ["main.ts", WORKER_ENTRY];
 
 /** Layers that do input and output and may ask the system for time and randomness. */
 const WITH_IO = ["lib/runtime/", "lib/lab/", "lib/cli/"];
@@ -156,11 +162,11 @@ function resolve(path: string, specifier: string): string | undefined {
 }
 
 const isProgram = (path: string) =>
-  path === "main.ts" || path.startsWith("lib/") || path.startsWith("ffi/");
+  ENTRIES.includes(path) || path.startsWith("lib/") || path.startsWith("ffi/");
 const isPureLib = (path: string) =>
   path.startsWith("lib/") && !WITH_IO.some((folder) => path.startsWith(folder));
 
-/** "esp" for "lib/esp/x.ts", "ffi" for "ffi/x.ts", "main.ts". */
+/** "esp" for "lib/esp/x.ts", "ffi" for "ffi/x.ts", else the file's own name. */
 function layerOf(path: string): string {
   const [first, second] = path.split("/");
   return first === "lib" ? second! : first!;
@@ -176,11 +182,13 @@ function forbiddenImport(from: string, to: string): string | undefined {
   if (!isProgram(to)) return "the program may import only lib/ and ffi/";
   if (to === "main.ts") return "nothing imports main.ts";
   if (from === "main.ts") return undefined;
+  if (to === WORKER_ENTRY) return "only main.ts names it";
+  if (from === WORKER_ENTRY) return undefined;
   if (from.startsWith("ffi/")) {
     if (matchesAny(to, FFI_MAY_IMPORT)) return undefined;
     return `ffi may import only ${FFI_MAY_IMPORT.slice(1).join(", ")}`;
   }
-  if (to.startsWith("ffi/")) return "only main.ts may import ffi/";
+  if (to.startsWith("ffi/")) return "only main.ts and job_worker.ts may import ffi/";
   const layer = layerOf(from);
   const other = layerOf(to);
   const allowed = MAY_IMPORT[layer];
