@@ -53,9 +53,14 @@ export type LibcryptoSymbols = Deno.StaticForeignLibraryInterface<typeof SYMBOLS
 
 /** The library's functions; undefined when the system has no usable library. Never closed. */
 export function loadLibcrypto(): LibcryptoSymbols | undefined {
+  return openLibrary((soname) => Deno.dlopen(soname, SYMBOLS).symbols);
+}
+
+/** What `open` makes of the first name that it can open. */
+export function openLibrary<T>(open: (soname: string) => T): T | undefined {
   for (const soname of SONAMES) {
     try {
-      return Deno.dlopen(soname, SYMBOLS).symbols;
+      return open(soname);
     } catch {
       // Not installed, another architecture, or too old to have a symbol: all the same to us.
     }
@@ -63,7 +68,8 @@ export function loadLibcrypto(): LibcryptoSymbols | undefined {
   return undefined;
 }
 
-/** `OSSL_PARAM_UTF8_STRING` and `OSSL_PARAM_OCTET_STRING` of openssl/core.h. */
+/** `OSSL_PARAM_UNSIGNED_INTEGER`, `_UTF8_STRING` and `_OCTET_STRING` of openssl/core.h. */
+const UNSIGNED_INTEGER = 2;
 const UTF8_STRING = 4;
 const OCTET_STRING = 5;
 
@@ -72,6 +78,8 @@ const OCTET_STRING = 5;
  * the array ends with one that is all zero.
  */
 const PARAM_SIZE = 40;
+
+const IS_LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 /** A parameter array of one entry. Whoever uses it must keep it alive. */
 export interface ParameterArray {
@@ -97,15 +105,48 @@ function parameterArray(
   data: Uint8Array,
   length: number,
 ): ParameterArray {
-  const name = cString(key);
-  const octets = fixedBytes(2 * PARAM_SIZE);
+  return entries([{ key, type, data, length }]);
+}
+
+/**
+ * An array of parts of a key: text, or an integer that is not negative, big-endian. What it points
+ * to is a copy, so secrets do not belong here.
+ */
+export function parameters(
+  parts: readonly (readonly [string, string | Uint8Array])[],
+): ParameterArray {
+  return entries(parts.map(([key, value]) => {
+    if (typeof value === "string") {
+      return { key, type: UTF8_STRING, data: cString(value), length: value.length };
+    }
+    const data = fixedBytes(value.length);
+    data.set(value);
+    if (IS_LITTLE_ENDIAN) data.reverse();
+    return { key, type: UNSIGNED_INTEGER, data, length: data.length };
+  }));
+}
+
+function entries(
+  list: readonly {
+    readonly key: string;
+    readonly type: number;
+    readonly data: Uint8Array;
+    readonly length: number;
+  }[],
+): ParameterArray {
+  const octets = fixedBytes((list.length + 1) * PARAM_SIZE);
   const view = new DataView(octets.buffer);
-  const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
-  view.setBigUint64(0, Deno.UnsafePointer.value(pointerTo(name)), isLittleEndian);
-  view.setUint32(8, type, isLittleEndian);
-  view.setBigUint64(16, Deno.UnsafePointer.value(pointerTo(data)), isLittleEndian);
-  view.setBigUint64(24, BigInt(length), isLittleEndian);
-  return { pointer: pointerTo(octets), owned: [name, data, octets] };
+  const owned: Uint8Array[] = [octets];
+  list.forEach(({ key, type, data, length }, i) => {
+    const name = cString(key);
+    const start = i * PARAM_SIZE;
+    view.setBigUint64(start, Deno.UnsafePointer.value(pointerTo(name)), IS_LITTLE_ENDIAN);
+    view.setUint32(start + 8, type, IS_LITTLE_ENDIAN);
+    view.setBigUint64(start + 16, Deno.UnsafePointer.value(pointerTo(data)), IS_LITTLE_ENDIAN);
+    view.setBigUint64(start + 24, BigInt(length), IS_LITTLE_ENDIAN);
+    owned.push(name, data);
+  });
+  return { pointer: pointerTo(octets), owned };
 }
 
 /** Octets whose address never changes: the buffer is asked for, so that it lies off the heap. */

@@ -33,7 +33,7 @@ export interface DhKeyPair {
   readonly publicValue: Uint8Array;
 }
 
-interface ModpGroup {
+export interface ModpGroup {
   readonly kind: "modp";
   readonly prime: bigint;
   /** Octets of the prime. */
@@ -42,10 +42,12 @@ interface ModpGroup {
   readonly exponentBits: number;
 }
 
-interface EcGroup {
+export interface EcGroup {
   readonly kind: "ec";
   readonly curve: EcCurve;
 }
+
+export type DhGroup = ModpGroup | EcGroup;
 
 // RFC 3526: 2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + c). Generator 2, safe primes.
 const MODP_1536 = `
@@ -77,7 +79,7 @@ const MODP_3072 = `
 
 const GENERATOR = 2n;
 
-const GROUPS = new Map<number, ModpGroup | EcGroup>([
+const GROUPS = new Map<number, DhGroup>([
   [3, modp(MODP_1536, 256)],
   [4, modp(MODP_3072, 320)],
   [7, { kind: "ec", curve: P256 }],
@@ -92,7 +94,7 @@ export const DH_GROUPS: readonly number[] = [...GROUPS.keys()];
 
 /** Octets of a public value in the group as we send it; throws a RangeError when unknown. */
 export function publicValueLength(groupId: number): number {
-  const group = groupOf(groupId);
+  const group = dhGroup(groupId);
   return group.kind === "modp" ? group.width : 2 * group.curve.fieldLength;
 }
 
@@ -102,19 +104,28 @@ export function publicValueLength(groupId: number): number {
  * @throws {RangeError} For a group that is not in `DH_GROUPS`.
  */
 export function generateDhKeyPair(groupId: number, random: Random): DhKeyPair {
-  const group = groupOf(groupId);
+  const privateKey = drawDhPrivateKey(groupId, random);
+  const group = dhGroup(groupId);
+  if (group.kind === "ec") {
+    return { groupId, privateKey, publicValue: publicPoint(group.curve, privateKey).slice(1) };
+  }
+  const power = powerModulo(GENERATOR, integerFromBytes(privateKey), group.prime);
+  return { groupId, privateKey, publicValue: integerToBytes(power, group.width) };
+}
+
+/**
+ * A private key: an exponent of `exponentBits`, or a scalar from 1 to the order - 1.
+ *
+ * @throws {RangeError} For a group that is not in `DH_GROUPS`.
+ */
+export function drawDhPrivateKey(groupId: number, random: Random): Uint8Array {
+  const group = dhGroup(groupId);
   if (group.kind === "modp") {
     const exponent = randomInteger(random, 1n << BigInt(group.exponentBits));
-    return {
-      groupId,
-      privateKey: integerToBytes(exponent, group.exponentBits / 8),
-      publicValue: integerToBytes(powerModulo(GENERATOR, exponent, group.prime), group.width),
-    };
+    return integerToBytes(exponent, group.exponentBits / 8);
   }
-  const { curve } = group;
-  const order = curve.arithmetic.Point.CURVE().n;
-  const privateKey = integerToBytes(randomInteger(random, order), curve.orderLength);
-  return { groupId, privateKey, publicValue: publicPoint(curve, privateKey).slice(1) };
+  const order = group.curve.arithmetic.Point.CURVE().n;
+  return integerToBytes(randomInteger(random, order), group.curve.orderLength);
 }
 
 /**
@@ -127,18 +138,32 @@ export function generateDhKeyPair(groupId: number, random: Random): DhKeyPair {
  * shorter value is read as an integer. A point must be on the curve; a leading `04` is accepted.
  */
 export function agree(pair: DhKeyPair, peerPublicValue: Uint8Array): Uint8Array | undefined {
-  const group = groupOf(pair.groupId);
-  // The runtime does not survive this in native code.
-  if (isAllZero(pair.privateKey)) throw new RangeError("Cannot agree: the private key was wiped");
+  const group = dhGroup(pair.groupId);
+  requireDhPrivateKey(pair);
   if (group.kind === "ec") {
     const point = validPoint(group.curve, peerPublicValue);
     return point && sharedCoordinate(group.curve, pair.privateKey, point);
   }
-  if (peerPublicValue.length > group.width) return undefined;
-  const y = integerFromBytes(peerPublicValue);
-  if (y <= 1n || y >= group.prime - 1n) return undefined;
+  const y = modpPublicValue(group, peerPublicValue);
+  if (y === undefined) return undefined;
   const secret = powerModulo(y, integerFromBytes(pair.privateKey), group.prime);
   return integerToBytes(secret, group.width);
+}
+
+/** A MODP public value that may be used (see `agree`), or undefined. */
+export function modpPublicValue(group: ModpGroup, octets: Uint8Array): bigint | undefined {
+  if (octets.length > group.width) return undefined;
+  const y = integerFromBytes(octets);
+  return y > 1n && y < group.prime - 1n ? y : undefined;
+}
+
+/**
+ * Native code does not survive a private key of zeros.
+ *
+ * @throws {RangeError} When the private key was wiped.
+ */
+export function requireDhPrivateKey({ privateKey }: DhKeyPair): void {
+  if (isAllZero(privateKey)) throw new RangeError("Cannot agree: the private key was wiped");
 }
 
 function modp(prime: string, exponentBits: number): ModpGroup {
@@ -146,7 +171,8 @@ function modp(prime: string, exponentBits: number): ModpGroup {
   return { kind: "modp", prime: integerFromBytes(octets), width: octets.length, exponentBits };
 }
 
-function groupOf(groupId: number): ModpGroup | EcGroup {
+/** @throws {RangeError} For a group that is not in `DH_GROUPS`. */
+export function dhGroup(groupId: number): DhGroup {
   const group = GROUPS.get(groupId);
   if (group === undefined) throw new RangeError(`Cannot use DH group ${groupId}: unknown`);
   return group;

@@ -82,16 +82,23 @@ const UNCOMPRESSED = 0x04;
  * process on a wrong point.
  */
 export function validPoint(curve: EcCurve, octets: Uint8Array): Uint8Array | undefined {
-  const point = octets.length === 2 * curve.fieldLength
-    ? concatBytes(Uint8Array.of(UNCOMPRESSED), octets)
-    : octets;
-  if (point.length !== 1 + 2 * curve.fieldLength || point[0] !== UNCOMPRESSED) return undefined;
+  const point = uncompressedPoint(curve, octets);
+  if (point === undefined) return undefined;
   try {
     curve.arithmetic.Point.fromBytes(point).assertValidity();
     return point;
   } catch {
     return undefined;
   }
+}
+
+/** `04` | X | Y by form alone: whether the point is on the curve is still to be asked. */
+export function uncompressedPoint(curve: EcCurve, octets: Uint8Array): Uint8Array | undefined {
+  const point = octets.length === 2 * curve.fieldLength
+    ? concatBytes(Uint8Array.of(UNCOMPRESSED), octets)
+    : octets;
+  const hasForm = point.length === 1 + 2 * curve.fieldLength && point[0] === UNCOMPRESSED;
+  return hasForm ? point : undefined;
 }
 
 /** `04` | X | Y of the public key that belongs to a scalar of `orderLength` octets. */

@@ -10,22 +10,29 @@
  * own cryptography sees it.
  */
 
-import { createPublicKey, sign, verify } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { ed25519, ed25519ph } from "@noble/curves/ed25519.js";
 import { ed448, ed448ph } from "@noble/curves/ed448.js";
 import { concatBytes } from "../base/bytes.ts";
 import { type Random, randomBytes } from "../base/random.ts";
-import { DER_SEQUENCE, derElement, derInteger, DerReader } from "./der.ts";
 import { parseDsaPublicKey, signDsa, verifyDsa } from "./dsa.ts";
+import { ecdsaFromDer, ecdsaToDer } from "./ecdsa_form.ts";
+import { isUsableEd25519Key } from "./ed25519_key.ts";
 import { type EcCurve, P256, P384, SECP160R1, validPoint } from "./ec_curve.ts";
 import { DSA, ECDSA, ECDSA_LOW, EDDSA, rhashForAlgorithm, RSA } from "./hit_suite.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "./host_key.ts";
-import { integerToBytes } from "./integers.ts";
-import { type EcPrivateKey, type Ed25519PrivateKey, parsePrivateKey } from "./private_key.ts";
+import {
+  type EcPrivateKey,
+  type Ed25519PrivateKey,
+  emitEcPrivateKey,
+  emitEd25519PrivateKey,
+  parsePrivateKey,
+  type PrivateKey,
+} from "./private_key.ts";
+import { PrivateKeyCache } from "./private_key_cache.ts";
 import { digest, type Rhash } from "./rhash.ts";
 import { parseRsaPublicKey, signRsaPss, verifyRsaPss } from "./rsa.ts";
-import { runtimeKey } from "./runtime_key.ts";
 
 const EDDSA_CURVES = new Map([
   [1, { curve: ed25519, keyLength: 32 }],
@@ -60,6 +67,25 @@ export function isEddsaKey(hostIdentity: Uint8Array): boolean {
   return known !== undefined && known.curve.utils.isValidPublicKey(hostIdentity.slice(4), false);
 }
 
+/** A private key, and its form for the runtime's own cryptography where that knows the kind. */
+interface SigningKey {
+  readonly key: PrivateKey;
+  readonly runtimeKey: KeyObject | undefined;
+}
+
+const privateKeys = new PrivateKeyCache<SigningKey>(({ privateKey }) => {
+  const key = parsePrivateKey(privateKey);
+  const isKnown = key.kind === "ed25519" || (key.kind === "ec" && key.curve.nodeName !== undefined);
+  return { key, runtimeKey: isKnown ? runtimeKeyOf(key) : undefined };
+});
+
+function runtimeKeyOf(key: EcPrivateKey | Ed25519PrivateKey): KeyObject {
+  const pkcs8 = key.kind === "ec"
+    ? emitEcPrivateKey(key.curve, key.scalar)
+    : emitEd25519PrivateKey(key.seed);
+  return createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
+}
+
 /**
  * Signs with a key of our own.
  *
@@ -75,16 +101,16 @@ export function signMessage(
 ): Uint8Array {
   const rhash = rhashForAlgorithm(identity.algorithm);
   if (rhash === undefined) throw new RangeError(`Cannot sign with algorithm ${identity.algorithm}`);
-  const key = parsePrivateKey(identity.privateKey);
+  const { key, runtimeKey } = privateKeys.get(identity);
   switch (key.kind) {
     case "rsa":
       return signRsaPss(key, rhash, message, random);
     case "dsa":
       return signDsa(key, rhash, message, random);
     case "ec":
-      return signEcdsa(key, rhash, message, random);
+      return signEcdsa(key, runtimeKey, rhash, message, random);
     case "ed25519":
-      return signEd25519(key, message);
+      return signEd25519(runtimeKey!, message);
   }
 }
 
@@ -118,17 +144,16 @@ export function verifySignature(
 
 function signEcdsa(
   key: EcPrivateKey,
+  runtimeKey: KeyObject | undefined,
   rhash: Rhash,
   message: Uint8Array,
   random: Random,
 ): Uint8Array {
-  const { nodeName, orderLength } = key.curve;
-  if (nodeName !== undefined && rhash !== "cshake128") {
+  if (runtimeKey !== undefined && rhash !== "cshake128") {
     // The runtime's one-time numbers follow from key and message as in RFC 6979 §3.2 (with the
     // curve's own hash inside): they need no generator, and its arithmetic takes constant time.
-    const numbers = new DerReader(new Uint8Array(sign(rhash, message, runtimeKey(key)))).sequence();
-    const r = integerToBytes(numbers.integer(), orderLength);
-    return concatBytes(r, integerToBytes(numbers.integer(), orderLength));
+    const der = new Uint8Array(sign(rhash, message, runtimeKey));
+    return ecdsaFromDer(der, key.curve.orderLength);
   }
   // RFC 6979 §3.6: fresh octets beside the deterministic ones, against faults and side channels.
   return key.curve.arithmetic.sign(digest(rhash, message), key.scalar, {
@@ -140,8 +165,8 @@ function signEcdsa(
 }
 
 /** The signature is a function of key and message, so it does not matter who computes it. */
-function signEd25519(key: Ed25519PrivateKey, message: Uint8Array): Uint8Array {
-  return new Uint8Array(sign(null, message, runtimeKey(key)));
+function signEd25519(key: KeyObject, message: Uint8Array): Uint8Array {
+  return new Uint8Array(sign(null, message, key));
 }
 
 function verifyEcdsa(
@@ -154,7 +179,7 @@ function verifyEcdsa(
   const curve = ecdsaCurve(algorithm, hostIdentity);
   const point = curve && validPoint(curve, hostIdentity.subarray(2));
   if (point === undefined || signature.length !== 2 * curve!.orderLength) return false;
-  const { nodeName, orderLength, fieldLength, arithmetic } = curve!;
+  const { nodeName, fieldLength, arithmetic } = curve!;
   if (nodeName === undefined || rhash === "cshake128") {
     return arithmetic.verify(signature, digest(rhash, message), point, {
       prehash: false,
@@ -163,18 +188,13 @@ function verifyEcdsa(
     });
   }
   // The runtime takes DER whatever `dsaEncoding` says.
-  const der = derElement(
-    DER_SEQUENCE,
-    derInteger(signature.subarray(0, orderLength)),
-    derInteger(signature.subarray(orderLength)),
-  );
   const coordinate = (start: number) =>
     Buffer.from(point.subarray(start, start + fieldLength)).toString("base64url");
   const key = createPublicKey({
     format: "jwk",
     key: { kty: "EC", crv: curve!.name, x: coordinate(1), y: coordinate(1 + fieldLength) },
   });
-  return verify(rhash, message, key, der);
+  return verify(rhash, message, key, ecdsaToDer(signature));
 }
 
 function verifyEddsa(
@@ -193,12 +213,9 @@ function verifyEddsa(
   }
 }
 
-/**
- * The runtime checks the equation, many times faster than we could. What it does not say: whether
- * the key is encoded as RFC 8032 §5.1.3 wants, and is more than a point of small order.
- */
+/** The runtime checks the equation, many times faster than we could. */
 function verifyEd25519(key: Uint8Array, signature: Uint8Array, message: Uint8Array): boolean {
-  if (ed25519.Point.fromBytes(key, false).isSmallOrder()) return false;
+  if (!isUsableEd25519Key(key)) return false;
   const x = Buffer.from(key).toString("base64url");
   const publicKey = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
   return verify(null, message, publicKey, signature);
