@@ -47,6 +47,7 @@ export const DROP_REASONS = {
   "hip-own-packet": "sender HIT is our own",
   "hip-rate-limited": "more such packets than the rate limit answers",
   "hip-tie-break": "crossing exchange; the other one goes on",
+  "hip-overtaken": "I2 of an exchange that its sender gave up for the association there is",
   "hip-no-common-group": "no common Diffie-Hellman group",
   "hip-wrong-group": "Diffie-Hellman group is not the one the lists demand",
   "hip-bad-public-value": "Diffie-Hellman public value not valid in its group",

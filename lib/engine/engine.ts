@@ -102,6 +102,8 @@ export class Engine {
       submitI2Job: (pending, job) => this.#jobs.submit({ kind: "i2", pending, job }),
       isInitiating: (localHit, peerHit) =>
         this.#associations.find(localHit, peerHit)?.isInitiating === true,
+      hasOvertaken: (localHit, peerHit, r1Number) =>
+        this.#associations.find(localHit, peerHit)?.hasOvertaken(r1Number) === true,
       expectedIdentity: (now, hit) => this.peers.lookup(now, hit)?.identity,
       allocateSpi: () => this.#dataPath.saDatabase.allocateSpi(options.random),
       accepted: (now, pending, result) => this.#controlPath.acceptI2(now, pending, result),
@@ -436,6 +438,7 @@ export class Engine {
       adopted: (association, oldPeerHit) => this.#associations.move(association, oldPeerHit),
       removeSas: (inbound, outbound) => this.#dataPath.removeSas(inbound, outbound),
       awaitData: (inbound, association) => this.#dataPath.awaitData(inbound, association),
+      lastR1: () => this.#desk.lastR1,
       allocateSpi: () => this.#dataPath.saDatabase.allocateSpi(random),
       releaseSpi: (spi) => this.#dataPath.saDatabase.releaseSpi(spi),
       rekeyed: (_now, { peerHit }, isNewKeymat) => {

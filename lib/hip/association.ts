@@ -60,6 +60,12 @@ export class Association implements AssociationHandle {
   baseExchangeTime: Duration | undefined;
   puzzleTime: Duration | undefined;
   establishedAt: Instant | undefined;
+  /**
+   * The last R1 of ours that an I2 can have answered before the peer agreed to what there is. When
+   * exchanges cross or are repeated, an I2 of the other one may come late, or come again: the peer
+   * has no use for what it would make, and neither end would notice that the two do not fit.
+   */
+  lastR1 = -1;
   /** Whether the peer's R1 or I2 said that its identity is anonymous (RFC 7401 §5.1.2). */
   isPeerAnonymous = false;
   /** Why the last attempt failed, in words. */
@@ -123,6 +129,11 @@ export class Association implements AssociationHandle {
   /** Whether an I2 of the peer may make or replace this association (§6.9 step 5). */
   get yieldsToI2(): boolean {
     return this.#state.kind !== "I2-SENT" || this.#isGreater;
+  }
+
+  /** Whether an I2 that answers this R1 of ours comes from an exchange that the peer has given up. */
+  hasOvertaken(r1Number: number): boolean {
+    return r1Number <= this.lastR1;
   }
 
   /** Whether an exchange that we started is under way. */
@@ -477,6 +488,7 @@ export class Association implements AssociationHandle {
     const { keys, inbound, addresses } = sent;
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
     this.baseExchangeTime = elapsed(sent.startedAt, now);
+    this.lastR1 = this.#context.lastR1();
     this.#establish(now, security, "R2 verified");
   }
 

@@ -106,6 +106,8 @@ export interface AssociationContext {
   removeSas(inbound: InboundSa, outbound: OutboundSa | undefined): void;
   /** Calls `handleData` once, when the first right packet has come in on an SA. */
   awaitData(inbound: InboundSa, association: AssociationHandle): void;
+  /** The number of the last R1 that was sent to anybody. */
+  lastR1(): number;
   /** A fresh inbound SPI; undefined when too many are in use. */
   allocateSpi(): number | undefined;
   /** Gives back an SPI for which no SA was installed. */

@@ -17,7 +17,7 @@ import { rhashOfSuite } from "../crypto/rhash.ts";
 import { hitSuiteId, isHit } from "../identity/hit.ts";
 import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
-import { SOLUTION } from "../wire/hip/parameters/solution.ts";
+import { SOLUTION, type Solution } from "../wire/hip/parameters/solution.ts";
 import { type HipPacket, isAnonymous } from "../wire/hip/packet.ts";
 import type { AccessList } from "./access_list.ts";
 import type { AddressPair } from "./association_context.ts";
@@ -67,6 +67,8 @@ export interface DeskContext {
   submitI2Job(pending: PendingI2, job: AcceptI2Job): void;
   /** Whether an exchange that we started is under way: its crossing twin is not refused. */
   isInitiating(localHit: Uint8Array, peerHit: Uint8Array): boolean;
+  /** See `Association.hasOvertaken`. */
+  hasOvertaken(localHit: Uint8Array, peerHit: Uint8Array, r1Number: number): boolean;
   expectedIdentity(now: Instant, peerHit: Uint8Array): PublicHostIdentity | undefined;
   allocateSpi(): number | undefined;
   /** An I2 was right in everything; both SAs are to be installed and R2 sent. */
@@ -81,6 +83,8 @@ export interface PendingI2 {
   readonly localHit: Uint8Array;
   readonly peerHit: Uint8Array;
   readonly i2: Uint8Array;
+  /** The R1 that it answers; see `ResponderDesk.lastR1`. */
+  readonly r1Number: number;
   readonly addresses: AddressPair;
   readonly receivedAt: Instant;
   readonly inboundSpi: number;
@@ -103,8 +107,11 @@ export class ResponderDesk {
   readonly #r1Limit: RateLimit;
   readonly #recentI1: RecentlySeen;
   readonly #load: LoadPolicy;
-  /** The next PUZZLE Opaque, so that no Initiator gets one #I twice (RFC 7401 §4.1.2). */
-  #opaque: number;
+  /**
+   * The number of the last R1 sent, from a random one on. Its low 16 bits are the PUZZLE Opaque, so
+   * that no Initiator gets one #I twice (RFC 7401 §4.1.2).
+   */
+  #sent: number;
   readonly #opaqueOctets = new Uint8Array(2);
 
   constructor(options: DeskOptions, context: DeskContext) {
@@ -118,7 +125,7 @@ export class ResponderDesk {
       maximumK: settings.puzzleDifficultyKMax,
       maxPendingI2: settings.maxPendingI2,
     });
-    this.#opaque = randomUint32(random) & 0xffff;
+    this.#sent = randomUint32(random) & 0xffff;
     const lists = options.access.espSuiteLists;
     this.#offers = lists.map((suites) => suites.join());
     const policies = [policy, ...lists.map((espSuites) => ({ ...policy, espSuites }))];
@@ -150,6 +157,17 @@ export class ResponderDesk {
     return this.#pending.size;
   }
 
+  /** The number of the last R1 sent. */
+  get lastR1(): number {
+    return this.#sent;
+  }
+
+  /** The number of the R1 that an I2 answers: the last that had its Opaque, if it was one of ours. */
+  #r1Of({ opaque }: Solution): number {
+    const [high = 0, low = 0] = opaque;
+    return this.#sent - ((this.#sent - (high << 8) - low) & 0xffff);
+  }
+
   /** RFC 7401 §6.7; the tie-break of step 3 is the caller's. Creates no state. */
   handleI1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
     const { groupIds } = packet.require(DH_GROUP_LIST);
@@ -168,13 +186,13 @@ export class ResponderDesk {
     const entry = this.#poolFor(hit, packet.senderHit).offer(groupIds);
     if (entry === undefined) return "hip-busy";
     this.#load.noteI1(now);
-    this.#opaque = (this.#opaque + 1) & 0xffff;
+    const number = ++this.#sent & 0xffff;
     const opaque = this.#opaqueOctets;
-    opaque[0] = this.#opaque >> 8;
-    opaque[1] = this.#opaque;
+    opaque[0] = number >> 8;
+    opaque[1] = number;
     const subject = puzzleSubject(packet.senderHit, hit, addresses, opaque);
     const randomI = puzzleRandomI(rhashOfSuite(hitSuiteId(hit)), entry.secret, subject);
-    const r1 = entry.prepared.fill(addresses, packet.senderHit, this.#opaque, randomI);
+    const r1 = entry.prepared.fill(addresses, packet.senderHit, number, randomI);
     this.#context.transmit(now, addresses, r1);
     return undefined;
   }
@@ -199,6 +217,9 @@ export class ResponderDesk {
     if (this.#badSolutions.has(solutionKey)) return "hip-known-bad-solution";
     // A replay would bring back old keys with counters at zero (RFC 7401 §4.1.4, RFC 5116 §3.1).
     if (entry.usedSolutions.has(solutionKey)) return "hip-replayed";
+    if (this.#context.hasOvertaken(local.identity.hit, peerHit, this.#r1Of(solution))) {
+      return "hip-overtaken";
+    }
     if (entry.usedSolutions.size >= MAX_USED_SOLUTIONS) return "hip-busy";
     const refusal = checkSolution(
       rhashOfSuite(hitSuiteId(local.identity.hit)),
@@ -249,6 +270,7 @@ export class ResponderDesk {
       localHit: local.identity.hit,
       peerHit,
       i2: packet.bytes,
+      r1Number: this.#r1Of(packet.require(SOLUTION)),
       addresses,
       receivedAt: now,
       inboundSpi,
