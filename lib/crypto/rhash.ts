@@ -7,7 +7,7 @@
 
 import { hash } from "node:crypto";
 import { cshake128 } from "@noble/hashes/sha3-addons.js";
-import { concatBytes } from "../base/bytes.ts";
+import { concatBytes, wipe } from "../base/bytes.ts";
 import { HIT_SUITE } from "../wire/hip/code_points.ts";
 
 /** Hash functions of the HIT Suites 1, 2, 3 and 5. */
@@ -68,7 +68,12 @@ function hexDigest(rhash: string, parts: readonly Uint8Array[]): string {
   if (parts.length === 1) return hash(rhash, parts[0]!, "hex");
   let length = 0;
   for (const part of parts) length += part.length;
-  if (length > scratch.length) return hash(rhash, concatBytes(...parts), "hex");
+  if (length > scratch.length) {
+    const all = concatBytes(...parts);
+    const text = hash(rhash, all, "hex");
+    wipe(all); // it may begin with a key
+    return text;
+  }
   let offset = 0;
   for (const part of parts) {
     // For so few octets quicker than `set`.

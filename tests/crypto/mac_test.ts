@@ -38,3 +38,16 @@ Deno.test("hipMac() of suite 5 is KMAC128, sample 1 of SP 800-185", () => {
     "e5780b0d3ea6f7d3a429c5706aa43a00fadbd7d49628839e3187243f456ee14e",
   );
 });
+
+Deno.test("hipMac() is the runtime's HMAC for keys and messages of any length, in any pieces", () => {
+  const rhashes = fc.constantFrom("sha1", "sha256", "sha384");
+  const octets = fc.uint8Array({ maxLength: 300, size: "max" });
+  const parts = fc.array(octets, { maxLength: 4 });
+  fc.assert(fc.property(rhashes, octets, parts, (rhash, key, parts) => {
+    const hmac = createHmac(rhash, key);
+    for (const part of parts) hmac.update(part);
+    const copy = key.slice();
+    assert.deepEqual(hipMac(rhash, key, ...parts), new Uint8Array(hmac.digest()));
+    assert.deepEqual(key, copy);
+  }));
+});
