@@ -4,7 +4,8 @@ import { milliseconds } from "../../lib/base/time.ts";
 import type { PrivateHostIdentity } from "../../lib/crypto/host_key.ts";
 import type { ControlSettings } from "../../lib/hip/constants.ts";
 import { testIdentity } from "../support/identities.ts";
-import type { Host } from "./host.ts";
+import type { ExchangePolicy } from "../../lib/hip/jobs.ts";
+import { type Host, SIM_POLICY } from "./host.ts";
 import type { Link, LinkConditions } from "./link.ts";
 import { World } from "./world.ts";
 
@@ -15,6 +16,9 @@ export interface PairOptions {
   readonly settings?: Partial<ControlSettings>;
   readonly alice?: PrivateHostIdentity;
   readonly bob?: PrivateHostIdentity;
+  /** What differs from `SIM_POLICY`. */
+  readonly alicePolicy?: Partial<ExchangePolicy>;
+  readonly bobPolicy?: Partial<ExchangePolicy>;
 }
 
 export interface Pair {
@@ -32,11 +36,13 @@ export function makePair(options: PairOptions = {}): Pair {
   const alice = world.addHost("alice", {
     identity: options.alice ?? testIdentity("ecdsa-p256", "alice"),
     addresses: [a!],
+    policy: { ...SIM_POLICY, ...options.alicePolicy },
     settings,
   });
   const bob = world.addHost("bob", {
     identity: options.bob ?? testIdentity("ecdsa-p256", "bob"),
     addresses: [b!],
+    policy: { ...SIM_POLICY, ...options.bobPolicy },
     settings,
   });
   const link = world.link(alice, bob, options.link);
