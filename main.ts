@@ -1,13 +1,12 @@
 /**
  * The program: hands arguments, environment and the operating system to the command line. Only
- * this file imports `ffi/`.
+ * this file and `job_worker.ts` import `ffi/`.
  */
 
-import { openLibcrypto } from "./ffi/libcrypto.ts";
 import { linuxPlatform } from "./ffi/linux_platform.ts";
 import { runCli } from "./lib/cli/run.ts";
 
 if (import.meta.main) {
-  const platform = linuxPlatform(openLibcrypto);
+  const platform = linuxPlatform(new URL("./job_worker.ts", import.meta.url));
   Deno.exit(await runCli(Deno.args, platform, Deno.env.toObject()));
 }

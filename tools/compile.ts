@@ -10,8 +10,8 @@
 
 import { dirname } from "node:path";
 
-/** Loaded by URL at run time, so `deno compile` does not find it by itself. */
-const WORKER = "lib/runtime/job_worker.ts";
+/** Loaded by URL at run time, so `deno compile` does not find them by itself. */
+const WORKERS = ["job_worker.ts", "lib/runtime/portable_job_worker.ts"];
 
 async function exists(path: string): Promise<boolean> {
   try {
@@ -37,7 +37,6 @@ async function compile(output: string, isRelease: boolean): Promise<number> {
     if (denort !== undefined) env["DENORT_BIN"] = denort;
   }
   await Deno.mkdir(dirname(output), { recursive: true });
-  const include = await exists(WORKER) ? ["--include", WORKER] : [];
   const { code } = await new Deno.Command(Deno.execPath(), {
     // The types are checked by `deno task ok`; a build need not do it again.
     args: [
@@ -45,7 +44,7 @@ async function compile(output: string, isRelease: boolean): Promise<number> {
       "--quiet",
       "--no-check",
       "--allow-all",
-      ...include,
+      ...WORKERS.flatMap((worker) => ["--include", worker]),
       "--output",
       output,
       "main.ts",

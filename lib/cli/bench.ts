@@ -145,7 +145,7 @@ async function runBench(
       ),
     };
     await bed.stopAgents();
-    return { machine: describeMachine(bed.espProvider), isQuick, ...results };
+    return { machine: describeMachine(bed), isQuick, ...results };
   } finally {
     await bed.lab.dispose();
   }

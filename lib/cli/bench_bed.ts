@@ -44,8 +44,9 @@ export class BenchBed {
   readonly lab: Lab;
   /** How to start this program. */
   readonly self: readonly string[];
-  /** The provider that the last agent named. */
+  /** The providers that the last agent named. */
   espProvider = "";
+  publicKeyProvider = "";
   readonly #prepared = new Map<string, Prepared>();
   readonly #tools = new Map<string, boolean>();
   readonly #servers = new Map<number, Deno.ChildProcess>();
@@ -109,6 +110,7 @@ export class BenchBed {
     this.#pair = { client: clientAgent, server: serverAgent, serverHit, settings: key };
     const status = await ApiClient.ask<StatusReport>(clientAgent.socketFile, "status");
     this.espProvider = status.espProvider;
+    this.publicKeyProvider = status.publicKeyProvider;
     return this.#pair;
   }
 

@@ -12,15 +12,20 @@ export interface Machine {
   readonly program: string;
   /** Who computed ESP: "libcrypto", "portable"; empty when no agent ran. */
   readonly espProvider: string;
+  /** Who computed signatures and Diffie-Hellman; as above. */
+  readonly publicKeyProvider: string;
 }
 
-export function describeMachine(espProvider: string): Machine {
+export function describeMachine(
+  { espProvider, publicKeyProvider }: Pick<Machine, "espProvider" | "publicKeyProvider">,
+): Machine {
   return {
     processor: processorModel(readIfThere("/proc/cpuinfo") ?? ""),
     cores: navigator.hardwareConcurrency,
     kernel: `Linux ${Deno.osRelease()}`,
     program: `hip ${VERSION}, Deno ${Deno.version.deno}`,
     espProvider,
+    publicKeyProvider,
   };
 }
 

@@ -104,11 +104,13 @@ function memoryRow(what: string, raw: number, hip: number): BenchRow {
 
 /** The machine, in one line for each fact. */
 export function machineLines({ machine, isQuick }: BenchReport): string[] {
-  const { processor, cores, kernel, program, espProvider } = machine;
-  const esp = espProvider === "" ? "" : `, ESP by ${espProvider}`;
+  const { processor, cores, kernel, program, espProvider, publicKeyProvider } = machine;
+  const providers = espProvider === publicKeyProvider
+    ? `, ESP and public keys by ${espProvider}`
+    : `, ESP by ${espProvider}, public keys by ${publicKeyProvider}`;
   return [
     `${processor}, ${cores} ${cores === 1 ? "core" : "cores"}, ${kernel}`,
-    `${program}${esp}${isQuick ? "; quick run" : ""}`,
+    `${program}${espProvider === "" ? "" : providers}${isQuick ? "; quick run" : ""}`,
   ];
 }
 

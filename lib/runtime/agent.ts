@@ -30,7 +30,7 @@ import { IdentityStore, type StoredIdentity } from "./identity_store.ts";
 import { WorkerJobRunner } from "./job_runner.ts";
 import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
 import { Loop } from "./loop.ts";
-import { chooseProvider, makeEngine } from "./make_engine.ts";
+import { chooseProvider, makeEngine, requireLibcrypto } from "./make_engine.ts";
 import { NameService } from "./name_service.ts";
 import { NetlinkClient } from "./netlink_client.ts";
 import { ownIdentities } from "./own_identities.ts";
@@ -99,12 +99,18 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   // 2. Identity, then R1 packets, before any packet path is open (HLP-032).
   const identities = ownIdentities(config, new IdentityStore(paths.identityFolder), logger);
   const espProvider = chooseProvider(config, platform);
-  const jobs = new WorkerJobRunner();
+  const jobs = new WorkerJobRunner(
+    config.crypto === "portable" ? {} : { workerUrl: platform.jobWorkerUrl },
+  );
   undo.push("Stopping the workers", () => jobs.close());
   await jobs.ready;
+  requireLibcrypto(config, jobs.publicKeys);
   const engine = makeEngine({ config, identities, espProvider, logger });
   await prepareR1s(engine, jobs);
-  logger.log("info", `R1 packets are ready, ESP by ${espProvider.name}`);
+  logger.log(
+    "info",
+    `R1 packets are ready, ESP by ${espProvider.name}, public keys by ${jobs.publicKeys}`,
+  );
 
   // 3. The packet paths and the host.
   const events = new Set<(event: EngineEvent) => void>();
@@ -144,6 +150,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
     startedAt,
     identities,
     espProvider,
+    jobs,
     engine,
     loop,
     echo,
@@ -292,6 +299,7 @@ interface Parts {
   readonly startedAt: number;
   readonly identities: readonly StoredIdentity[];
   readonly espProvider: EspProvider;
+  readonly jobs: JobRunner;
   readonly engine: Engine;
   readonly loop: Loop;
   readonly echo: EchoClient;
@@ -348,7 +356,7 @@ function makeApiAgent(parts: Parts): ApiAgent {
 }
 
 function statusReport(parts: Parts): StatusReport {
-  const { engine, loop, names, device, espProvider, identities, startedAt } = parts;
+  const { engine, loop, names, device, espProvider, jobs, identities, startedAt } = parts;
   const status = engine.status();
   const now = SYSTEM_CLOCK.now();
   const drops = { ...status.drops };
@@ -363,6 +371,7 @@ function statusReport(parts: Parts): StatusReport {
     upForMs: now - startedAt,
     interface: device.name,
     espProvider: espProvider.name,
+    publicKeyProvider: jobs.publicKeys,
     dataPath: { tunChecksums: device.offload.checksums, tunSegments: device.offload.segments },
     identities: identities.map(({ name, identity, isDefault }) => ({
       name,

@@ -117,6 +117,8 @@ export interface StatusReport {
   readonly interface: string;
   /** Who computes ESP: "libcrypto", "portable". */
   readonly espProvider: string;
+  /** Who computes signatures and Diffie-Hellman: "libcrypto", "portable". */
+  readonly publicKeyProvider: string;
   readonly dataPath: DataPathReport;
   readonly identities: readonly IdentityReport[];
   readonly locators: readonly string[];

@@ -138,8 +138,8 @@ export interface Config {
   /** Least important log lines that are written. Default `info`. */
   readonly logLevel: LogLevel;
   /**
-   * Where ESP is computed. Default `auto`: the system's libcrypto when it is there, else the
-   * runtime's own (`portable`). `libcrypto` stops when it is absent.
+   * Who computes ESP, signatures and Diffie-Hellman. Default `auto`: the system's libcrypto when it
+   * is there, else the runtime's own (`portable`). `libcrypto` stops when it is absent.
    */
   readonly crypto: "auto" | "portable" | "libcrypto";
 }

@@ -12,7 +12,7 @@ import type { JobDone, JobRunner } from "./ports.ts";
 export const MAX_QUEUED_JOBS = 256;
 
 export interface WorkerJobRunnerOptions {
-  /** The module that the workers run; tests have their own. */
+  /** The module that the workers run; the portable one without it. */
   readonly workerUrl?: URL;
 }
 
@@ -26,7 +26,7 @@ export class WorkerJobRunner implements JobRunner {
   #isAnnounced = false;
 
   constructor(options: WorkerJobRunnerOptions = {}) {
-    const url = options.workerUrl ?? new URL("./job_worker.ts", import.meta.url);
+    const url = options.workerUrl ?? new URL("./portable_job_worker.ts", import.meta.url);
     const finish = (done: JobDone) => this.#finish(done);
     this.#puzzles = new Lane(PUZZLE_LANE, url, finish);
     this.#publicKeys = new Lane("public keys", url, finish);
@@ -37,6 +37,10 @@ export class WorkerJobRunner implements JobRunner {
 
   get pending(): number {
     return this.#pending;
+  }
+
+  get publicKeys(): string {
+    return this.#publicKeys.provider;
   }
 
   submit(request: JobRequest): void {
@@ -78,6 +82,8 @@ export class WorkerJobRunner implements JobRunner {
 /** One worker and its queue. */
 class Lane {
   readonly ready: Promise<void>;
+  /** Who does its public-key work; empty until it has loaded. */
+  provider = "";
   readonly #name: string;
   readonly #url: URL;
   readonly #finish: (done: JobDone) => void;
@@ -122,6 +128,7 @@ class Lane {
       const message = event.data;
       if (message.kind === "ready") {
         this.#isLoaded = true;
+        this.provider = message.publicKeys;
         this.#settleReady.resolve();
       } else {
         this.#running = undefined;

@@ -11,7 +11,11 @@ import type { JobDone } from "./ports.ts";
 export const PUZZLE_LANE = "puzzles";
 
 /** What a worker says. */
-export type WorkerMessage = { readonly kind: "ready" } | {
+export type WorkerMessage = {
+  readonly kind: "ready";
+  /** Name of the provider that does the worker's public-key work. */
+  readonly publicKeys: string;
+} | {
   readonly kind: "done";
   readonly done: JobDone;
 };
@@ -28,10 +32,15 @@ const IDLE_MS = 100;
 /**
  * Answers every message with what `run` makes of it; an error thrown is a failed job.
  *
+ * @param publicKeys Name of the provider that `run` uses.
  * @param rehearsal Short steps, done one at a time when no job came for a while; a real job never
  *   waits for more than one of them. What goes wrong there ends the rehearsal and nothing else.
  */
-export function serveJobs(run: (job: Job) => JobResult, rehearsal?: Iterator<void>): void {
+export function serveJobs(
+  run: (job: Job) => JobResult,
+  publicKeys: string,
+  rehearsal?: Iterator<void>,
+): void {
   const scope = globalThis as unknown as WorkerScope;
   let rest = rehearsal;
   let timer: number | undefined;
@@ -58,6 +67,6 @@ export function serveJobs(run: (job: Job) => JobResult, rehearsal?: Iterator<voi
     scope.postMessage({ kind: "done", done: { id, result } });
     rehearseWhenIdle();
   };
-  scope.postMessage({ kind: "ready" });
+  scope.postMessage({ kind: "ready", publicKeys });
   rehearseWhenIdle();
 }

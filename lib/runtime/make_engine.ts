@@ -23,13 +23,22 @@ export function chooseProvider(
   platform: Pick<Platform, "openEspProvider">,
 ): EspProvider {
   if (crypto === "portable") return PORTABLE_PROVIDER;
-  const system = platform.openEspProvider();
-  if (system === undefined && crypto === "libcrypto") {
-    throw new UserError(
-      "this host has no libcrypto.so.3. Install OpenSSL 3, or set crypto = auto.",
-    );
-  }
-  return system ?? PORTABLE_PROVIDER;
+  const provider = platform.openEspProvider() ?? PORTABLE_PROVIDER;
+  requireLibcrypto({ crypto }, provider.name);
+  return provider;
+}
+
+/**
+ * Takes what is to be used for what the configuration wants.
+ *
+ * @param provider Name of a provider.
+ * @throws {UserError} When the configuration insists on libcrypto and the name is another.
+ */
+export function requireLibcrypto({ crypto }: Pick<Config, "crypto">, provider: string): void {
+  if (crypto !== "libcrypto" || provider === "libcrypto") return;
+  throw new UserError(
+    "this host has no libcrypto.so.3. Install OpenSSL 3, or set crypto = auto.",
+  );
 }
 
 export interface EngineParts {

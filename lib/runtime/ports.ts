@@ -9,6 +9,7 @@
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Instant } from "../base/time.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
@@ -186,6 +187,8 @@ export interface JobRunner {
   readonly ready: Promise<void>;
   /** Jobs submitted and not yet polled. */
   readonly pending: number;
+  /** Who does public-key work: "libcrypto", "portable"; known once `ready`. */
+  readonly publicKeys: string;
 
   submit(request: JobRequest): void;
 
@@ -224,4 +227,15 @@ export interface Platform {
 
   /** Ciphers of the system's libcrypto; undefined when it has none that can be used. */
   openEspProvider(): EspProvider | undefined;
+
+  /**
+   * Public-key work on the system's libcrypto, for this thread; undefined when it has none that
+   * can be used.
+   *
+   * @throws {Error} When the library gives a wrong answer to a known question.
+   */
+  openPublicKeyProvider(): PublicKeyProvider | undefined;
+
+  /** The module of workers that do public-key work with libcrypto where it can be used. */
+  readonly jobWorkerUrl: URL;
 }

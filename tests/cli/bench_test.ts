@@ -24,6 +24,7 @@ const REPORT: BenchReport = {
     kernel: "Linux 6.1.0-18-cloud-amd64",
     program: "hip 0.1.0, Deno 2.5.7",
     espProvider: "libcrypto",
+    publicKeyProvider: "libcrypto",
   },
   isQuick: false,
   throughput: {
@@ -90,7 +91,7 @@ Deno.test("hip bench prints what it measured within 80 columns, a row for each",
     assert.ok(isThere, what);
   }
   assert.match(text, /Xeon.*2 cores/);
-  assert.match(text, /hip 0\.1\.0.*ESP by libcrypto/);
+  assert.match(text, /hip 0\.1\.0.*ESP and public keys by libcrypto/);
   assert.match(text, /TCP, upload +13\.70 Gbit\/s +480 Mbit\/s +0\.04\n/);
   assert.match(text, /round trip, median +0\.050 ms +0\.600 ms +12\n/);
 });

@@ -40,6 +40,7 @@ const REPORT: StatusReport = {
   upForMs: 3 * 3_600_000,
   interface: "hip0",
   espProvider: "libcrypto",
+  publicKeyProvider: "portable",
   dataPath: { tunChecksums: true, tunSegments: true },
   identities: [{ name: "web1", hit: HIT, kind: "ECDSA P-256", isDefault: true }],
   locators: ["192.0.2.1"],
@@ -76,6 +77,7 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
   assert.match(text, /^web1 {2}2001:22:8f31:/);
   assert.match(text, /up 3 h {3}DNS ok \(127\.0\.0\.1\)/);
   assert.match(text, /^data path: user space, libcrypto; TUN super-segments$/m);
+  assert.match(text, /^control plane: public keys by portable$/m);
   assert.match(
     text,
     /2001:22:41c0:\.\.\.:77ef {2}ESTABLISHED {2}direct, .* 1\.2 GB \/ 88 MB {2}2 h/,

@@ -12,6 +12,8 @@ const PLATFORM: Platform = {
   openNetlink: () => assert.fail("openNetlink"),
   makeReadiness: () => assert.fail("makeReadiness"),
   openEspProvider: () => assert.fail("openEspProvider"),
+  openPublicKeyProvider: () => assert.fail("openPublicKeyProvider"),
+  jobWorkerUrl: new URL("no:worker"),
 };
 
 interface Ran {

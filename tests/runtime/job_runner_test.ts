@@ -1,9 +1,14 @@
 /** The job runner with workers that do as they are told by `fixtures/tame_worker.ts`. */
 
 import assert from "node:assert/strict";
+import { openLibcryptoPublicKeys } from "../../ffi/libcrypto_public_keys.ts";
 import type { Job, SignPacketJob, SolvePuzzleJob } from "../../lib/hip/jobs.ts";
+import { verifyHipSignature } from "../../lib/hip/packet_verifier.ts";
 import { MAX_QUEUED_JOBS, WorkerJobRunner } from "../../lib/runtime/job_runner.ts";
 import type { JobDone } from "../../lib/runtime/ports.ts";
+import { PACKET } from "../../lib/wire/hip/code_points.ts";
+import { parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { testIdentity } from "../support/identities.ts";
 
 const TAME_WORKER = new URL("./fixtures/tame_worker.ts", import.meta.url);
 
@@ -121,15 +126,56 @@ Deno.test("Workers that cannot be loaded are reported, and jobs fail instead of 
   runner.close();
 });
 
-Deno.test("The real worker loads and answers", async () => {
-  const runner = new WorkerJobRunner();
-  try {
-    await runner.ready;
-    const hits = { initiatorHit: new Uint8Array(16), responderHit: new Uint8Array(16) };
-    const job = { ...puzzle(10), ...hits, randomI: new Uint8Array(32), firstJ: new Uint8Array(32) };
-    const [done] = await runAll(runner, [job]);
-    assert.equal(done!.result.kind, "solve-puzzle");
-  } finally {
-    runner.close();
-  }
+Deno.test("Why a worker does not load is told: a library with wrong answers stops the start", async () => {
+  const runner = new WorkerJobRunner({
+    workerUrl: new URL("./fixtures/distrustful_worker.ts", import.meta.url),
+  });
+  await assert.rejects(runner.ready, /worker for public keys: .*wrong answer to a known question/);
+  runner.close();
 });
+
+const LIBCRYPTO = openLibcryptoPublicKeys();
+const REAL_WORKERS: readonly [string, URL, provider: string][] = [
+  [
+    "portable",
+    new URL("../../lib/runtime/portable_job_worker.ts", import.meta.url),
+    "portable",
+  ],
+  [
+    "with libcrypto where it is",
+    new URL("../../job_worker.ts", import.meta.url),
+    LIBCRYPTO === undefined ? "portable" : "libcrypto",
+  ],
+];
+
+for (const [name, workerUrl, provider] of REAL_WORKERS) {
+  Deno.test(`The program's own workers load, say who computes, and answer: ${name}`, async () => {
+    const runner = new WorkerJobRunner({ workerUrl });
+    try {
+      await runner.ready;
+      assert.equal(runner.publicKeys, provider);
+      const hits = { initiatorHit: new Uint8Array(16), responderHit: new Uint8Array(16) };
+      const widths = { randomI: new Uint8Array(32), firstJ: new Uint8Array(32) };
+      const [alice, bob] = [testIdentity("ecdsa-p256", "alice"), testIdentity("rsa", "bob")];
+      const done = await runAll(runner, [
+        { ...puzzle(10), ...hits, ...widths },
+        ...[alice, bob].map((identity): Job => ({
+          ...signature(PACKET.NOTIFY),
+          seed: new Uint8Array(32),
+          identity,
+          senderHit: identity.hit,
+          receiverHit: new Uint8Array(16),
+        })),
+      ]);
+      const results = new Map(done.map((one) => [one.id, one.result]));
+      assert.equal(results.get(1)!.kind, "solve-puzzle");
+      for (const [id, signer] of [[2, alice], [3, bob]] as const) {
+        const signed = results.get(id)!;
+        assert.ok(signed.kind === "sign-packet");
+        assert.ok(verifyHipSignature(parseHipPacket(signed.packet), signer));
+      }
+    } finally {
+      runner.close();
+    }
+  });
+}

@@ -171,6 +171,7 @@ export class FakeReadiness implements Readiness {
 
 /** Computes jobs in place, when `finishAll` is called. */
 export class FakeJobRunner implements JobRunner {
+  readonly publicKeys = "portable";
   readonly ready: Promise<void> = Promise.resolve();
   readonly submitted: JobRequest[] = [];
   readonly #done: JobDone[] = [];

@@ -1,0 +1,23 @@
+/** What the program's workers do: puzzles in one, public-key work in the other. */
+
+import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
+import type { Job } from "../hip/jobs.ts";
+import { runJob } from "../hip/run_job.ts";
+import { rehearseExchanges, rehearsePuzzles } from "./job_rehearsal.ts";
+import { PUZZLE_LANE, serveJobs } from "./job_service.ts";
+import { SYSTEM_RANDOM } from "./system_random.ts";
+
+/**
+ * Takes jobs one at a time and answers each with its result. Called once, as the whole of a
+ * worker's module.
+ *
+ * @param openPublicKeys Not called for puzzles. What it throws keeps the worker from loading.
+ */
+export function serveLane(openPublicKeys: () => PublicKeyProvider): void {
+  const isPuzzles = self.name === PUZZLE_LANE;
+  const publicKeys = isPuzzles ? PORTABLE_PUBLIC_KEYS : openPublicKeys();
+  const run = (job: Job) => runJob(job, publicKeys);
+  const rehearse = isPuzzles ? rehearsePuzzles : rehearseExchanges;
+  serveJobs(run, publicKeys.name, rehearse(run, SYSTEM_RANDOM));
+}
