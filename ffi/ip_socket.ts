@@ -1,7 +1,7 @@
 /**
  * `IpSocket` on raw sockets (raw(7), ipv6(7)). The source address, traffic class and hop limit of
- * each packet travel as control messages (RFC 3542 §6), which are laid out once: a packet changes
- * only the values in them.
+ * each packet travel as control messages (RFC 3542 §6). Packets move in batches, one system call for
+ * up to `BATCH_SIZE` of them, where the kernel has sendmmsg(2) and recvmmsg(2).
  *
  * Fragments: the kernel reassembles before a raw socket sees a packet, bounded by its own limits
  * (net.ipv4.ipfrag_*, net.ipv6.ip6frag_*), and fragments what is too long for the path MTU that it
@@ -11,20 +11,21 @@
 
 import { UserError } from "../lib/base/errors.ts";
 import { HEADROOM, type PacketBuffer, PacketPath } from "../lib/base/packet_buffer.ts";
-import type {
-  IpFamily,
-  IpSocket,
-  IpSocketOptions,
-  LocalLocator,
-  OutgoingPacket,
-  SendResult,
+import {
+  BATCH_SIZE,
+  type IpFamily,
+  type IpSocket,
+  type IpSocketOptions,
+  type LocalLocator,
+  type OutgoingPacket,
+  type SendResult,
 } from "../lib/runtime/ports.ts";
 import { isIpv4Fragment } from "../lib/wire/ipv4.ts";
 import { checked, ERRNO, lastErrno, SyscallError } from "./errno.ts";
 import { admitErrorsOnly } from "./icmp_filter.ts";
 import * as c from "./layouts.ts";
 import { libc } from "./libc.ts";
-import { baseOf, Struct, writeAddress } from "./memory.ts";
+import { MessageBatch } from "./message_batch.ts";
 import { setSocketOption, trySocketOption } from "./socket_option.ts";
 
 /** Octets that the kernel may hold for us in each direction. */
@@ -109,86 +110,77 @@ function sendFailure(errno: number): SendResult {
   }
 }
 
-/** A msghdr with its address, its one iovec and its control messages. */
-class Message {
-  readonly header = new Struct(c.MSGHDR.SIZE);
-  readonly name: Struct;
-  readonly control: Struct;
-  readonly #iovec = new Struct(c.IOVEC.SIZE);
-
-  constructor(nameSize: number, controlSize: number) {
-    this.name = new Struct(nameSize);
-    this.control = new Struct(controlSize);
-    this.header.setPointer(c.MSGHDR.name, this.name);
-    this.header.view.setUint32(c.MSGHDR.nameLength, nameSize, c.LITTLE);
-    this.header.setPointer(c.MSGHDR.iov, this.#iovec);
-    this.header.view.setUint32(c.MSGHDR.iovLength, 1, c.LITTLE);
-    if (controlSize > 0) this.header.setPointer(c.MSGHDR.control, this.control);
-    this.header.view.setUint32(c.MSGHDR.controlLength, controlSize, c.LITTLE);
-  }
-
-  pointAt(bytes: Uint8Array, start: number, length: number): void {
-    writeAddress(this.#iovec.view, c.IOVEC.base, baseOf(bytes), start);
-    this.#iovec.view.setUint32(c.IOVEC.length, length, c.LITTLE);
-  }
-
-  /** Makes the whole address and control space usable again before a receive. */
-  rearm(): void {
-    this.header.view.setUint32(c.MSGHDR.nameLength, this.name.bytes.length, c.LITTLE);
-    this.header.view.setUint32(c.MSGHDR.controlLength, this.control.bytes.length, c.LITTLE);
-  }
-
-  get isCut(): boolean {
-    return (this.header.view.getUint32(c.MSGHDR.flags, c.LITTLE) & c.MSG_TRUNC) !== 0;
-  }
-
-  /** Lays out the head of a control message at `offset`; returns where its data begins. */
-  layControl(offset: number, level: number, type: number, length: number): number {
-    const view = this.control.view;
-    view.setUint32(offset + c.CMSGHDR.length, c.CMSGHDR.data + length, c.LITTLE);
-    view.setInt32(offset + c.CMSGHDR.level, level, c.LITTLE);
-    view.setInt32(offset + c.CMSGHDR.type, type, c.LITTLE);
-    return offset + c.CMSGHDR.data;
-  }
-}
-
-/** What both families share: the order of things around one system call. */
+/** What both families share: the order of things around the system calls. */
 abstract class RawSocket implements IpSocket {
   abstract readonly family: IpFamily;
+  readonly isBatched: boolean;
+  readonly #incoming: MessageBatch;
+  readonly #outgoing: MessageBatch;
+  /** For a packet by itself, which the control plane may send while others are queued. */
+  readonly #single: MessageBatch;
+  /** The slabs that `#incoming` points at, and how many of its messages were used last. */
+  #slabs: readonly PacketBuffer[] = [];
+  #used = 0;
+  readonly #queue: PacketBuffer[] = [];
   readonly #controlPath = new PacketPath();
 
+  /** @param makeBatch Makes messages of the family, control messages laid out; to send or to receive. */
   constructor(
     readonly descriptor: number,
     readonly protocol: number,
-    protected readonly incoming: Message,
-    protected readonly outgoing: Message,
-  ) {}
-
-  /** Fills the path from the message; false when its header cannot be used. */
-  protected abstract takeHeader(buffer: PacketBuffer): boolean;
-  /** Writes address and control messages for `path`. */
-  protected abstract putHeader(path: PacketPath): void;
-  abstract setLocators(locators: readonly LocalLocator[]): void;
-
-  receiveInto(buffer: PacketBuffer): boolean {
-    buffer.reset();
-    this.incoming.rearm();
-    this.incoming.pointAt(buffer.bytes, HEADROOM, buffer.capacity);
-    const length = libc.recvmsg(this.descriptor, this.incoming.header.pointer, 0);
-    if (length < 0) {
-      const errno = lastErrno();
-      if (errno === ERRNO.EBADF) throw new SyscallError("receive from a raw socket", errno);
-      // What is left are errors of packets sent earlier, which ICMP reported; they were read now.
-      return false;
-    }
-    buffer.end = HEADROOM + length;
-    buffer.path.protocol = this.protocol;
-    if (this.incoming.isCut || !this.takeHeader(buffer)) buffer.reset();
-    return true;
+    makeBatch: (size: number, direction: "in" | "out") => MessageBatch,
+  ) {
+    this.#incoming = makeBatch(BATCH_SIZE, "in");
+    this.#outgoing = makeBatch(BATCH_SIZE, "out");
+    this.#single = makeBatch(1, "out");
+    // Nothing is sent or received: only whether the calls exist (sandboxes may refuse them).
+    this.isBatched = libc.sendmmsg(descriptor, this.#outgoing.pointerAt(0), 0, 0) === 0 &&
+      libc.recvmmsg(descriptor, this.#incoming.pointerAt(0), 0, 0, null) === 0;
   }
 
-  send(buffer: PacketBuffer): SendResult {
-    return this.#send(buffer.path, buffer.bytes, buffer.start, buffer.length);
+  /** Fills the path from message `i` of `batch`; false when its header cannot be used. */
+  protected abstract takeHeader(batch: MessageBatch, i: number, buffer: PacketBuffer): boolean;
+  /** Writes address and control messages for `path` into message `i` of `batch`. */
+  protected abstract putHeader(batch: MessageBatch, i: number, path: PacketPath): void;
+  abstract setLocators(locators: readonly LocalLocator[]): void;
+
+  receive(slabs: readonly PacketBuffer[]): number {
+    this.#pointAt(slabs);
+    const count = this.isBatched ? this.#receiveBatch() : this.#receiveOneByOne();
+    this.#used = count;
+    for (let i = 0; i < count; i++) {
+      const buffer = slabs[i]!;
+      buffer.reset();
+      buffer.end = HEADROOM + this.#incoming.lengthOf(i);
+      buffer.path.protocol = this.protocol;
+      buffer.path.isFragment = false;
+      if (this.#incoming.isCut(i) || !this.takeHeader(this.#incoming, i, buffer)) buffer.reset();
+    }
+    return count;
+  }
+
+  queue(buffer: PacketBuffer): void {
+    const i = this.#queue.length;
+    if (i === BATCH_SIZE) throw new RangeError(`Cannot queue more than ${BATCH_SIZE} packets`);
+    this.putHeader(this.#outgoing, i, buffer.path);
+    this.#outgoing.pointAt(i, buffer.bytes, buffer.start, buffer.length);
+    this.#queue.push(buffer);
+  }
+
+  flush(onFailure: (buffer: PacketBuffer, result: SendResult) => void): void {
+    const count = this.#queue.length;
+    let at = 0;
+    while (at < count) {
+      const sent = this.#sendFrom(at, count);
+      if (sent > 0) {
+        at += sent;
+        continue;
+      }
+      // The error is that of the first one; what comes behind it is tried by itself.
+      onFailure(this.#queue[at]!, sendFailure(lastErrno()));
+      at++;
+    }
+    this.#queue.length = 0;
   }
 
   sendPacket(packet: OutgoingPacket): SendResult {
@@ -197,44 +189,84 @@ abstract class RawSocket implements IpSocket {
     path.peerAddress.set(packet.destination);
     path.trafficClass = packet.trafficClass;
     path.hopLimit = packet.hopLimit;
-    return this.#send(path, packet.bytes, 0, packet.bytes.length);
+    this.putHeader(this.#single, 0, path);
+    this.#single.pointAt(0, packet.bytes, 0, packet.bytes.length);
+    if (libc.sendmsg(this.descriptor, this.#single.pointerAt(0), 0) >= 0) return "sent";
+    return sendFailure(lastErrno());
   }
 
   close(): void {
     checked("close a raw socket", libc.close(this.descriptor));
   }
 
-  #send(path: PacketPath, bytes: Uint8Array, start: number, length: number): SendResult {
-    this.putHeader(path);
-    this.outgoing.pointAt(bytes, start, length);
-    if (libc.sendmsg(this.descriptor, this.outgoing.header.pointer, 0) >= 0) return "sent";
-    return sendFailure(lastErrno());
+  /** Makes the messages ready to receive into `slabs`. */
+  #pointAt(slabs: readonly PacketBuffer[]): void {
+    for (let i = 0; i < this.#used; i++) this.#incoming.rearm(i);
+    this.#used = 0;
+    if (slabs === this.#slabs) return;
+    this.#slabs = slabs;
+    slabs.slice(0, BATCH_SIZE).forEach((slab, i) =>
+      this.#incoming.pointAt(i, slab.bytes, HEADROOM, slab.capacity)
+    );
+  }
+
+  #receiveBatch(): number {
+    const count = Math.min(BATCH_SIZE, this.#slabs.length);
+    const received = libc.recvmmsg(this.descriptor, this.#incoming.pointerAt(0), count, 0, null);
+    return received < 0 ? nothingReceived() : received;
+  }
+
+  #receiveOneByOne(): number {
+    const count = Math.min(BATCH_SIZE, this.#slabs.length);
+    for (let i = 0; i < count; i++) {
+      const length = libc.recvmsg(this.descriptor, this.#incoming.pointerAt(i), 0);
+      if (length < 0) return i + nothingReceived();
+      this.#incoming.setLength(i, length);
+    }
+    return count;
+  }
+
+  /** How many of the queued packets the system took; 0 or less: none, for the reason in errno. */
+  #sendFrom(at: number, count: number): number {
+    const pointer = this.#outgoing.pointerAt(at);
+    if (this.isBatched) return libc.sendmmsg(this.descriptor, pointer, count - at, 0);
+    return libc.sendmsg(this.descriptor, pointer, 0) < 0 ? -1 : 1;
   }
 }
+
+/** @throws {SyscallError} When the socket is gone. */
+function nothingReceived(): 0 {
+  const errno = lastErrno();
+  if (errno === ERRNO.EBADF) throw new SyscallError("receive from a raw socket", errno);
+  // What is left are errors of packets sent earlier, which ICMP reported; they were read now.
+  return 0;
+}
+
+/** Control messages of a packet: packet information, then two integers. */
+const INFO_SPACE_4 = c.controlSpace(c.IN_PKTINFO.SIZE);
+const INFO_SPACE_6 = c.controlSpace(c.IN6_PKTINFO.SIZE);
+const INTEGER_SPACE = c.controlSpace(4);
 
 /** The kernel delivers the IPv4 header with the packet: everything is read from it. */
 class Ipv4Socket extends RawSocket {
   readonly family = 4;
-  readonly #packetInfo: number;
-  readonly #typeOfService: number;
-  readonly #timeToLive: number;
 
   constructor(descriptor: number, protocol: number) {
-    const infoSpace = c.controlSpace(c.IN_PKTINFO.SIZE);
-    const outgoing = new Message(c.SOCKADDR_IN.SIZE, infoSpace + 2 * c.controlSpace(4));
-    super(descriptor, protocol, new Message(c.SOCKADDR_IN.SIZE, 0), outgoing);
-    outgoing.name.view.setUint16(c.SOCKADDR_IN.family, c.AF_INET, c.LITTLE);
-    this.#packetInfo = outgoing.layControl(0, c.SOL_IP, c.IP_PKTINFO, c.IN_PKTINFO.SIZE);
-    this.#typeOfService = outgoing.layControl(infoSpace, c.SOL_IP, c.IP_TOS, 4);
-    this.#timeToLive = outgoing.layControl(
-      infoSpace + c.controlSpace(4),
-      c.SOL_IP,
-      c.IP_TTL,
-      4,
-    );
+    super(descriptor, protocol, (size, direction) => {
+      if (direction === "in") return new MessageBatch(size, c.SOCKADDR_IN.SIZE, 0);
+      const batch = new MessageBatch(size, c.SOCKADDR_IN.SIZE, INFO_SPACE_4 + 2 * INTEGER_SPACE);
+      batch.layControl(0, c.SOL_IP, c.IP_PKTINFO, c.IN_PKTINFO.SIZE);
+      batch.layControl(INFO_SPACE_4, c.SOL_IP, c.IP_TOS, 4);
+      batch.layControl(INFO_SPACE_4 + INTEGER_SPACE, c.SOL_IP, c.IP_TTL, 4);
+      for (let i = 0; i < size; i++) {
+        const at = batch.nameAt(i) + c.SOCKADDR_IN.family;
+        batch.names.view.setUint16(at, c.AF_INET, c.LITTLE);
+      }
+      return batch;
+    });
   }
 
-  protected takeHeader(buffer: PacketBuffer): boolean {
+  protected takeHeader(_batch: MessageBatch, _i: number, buffer: PacketBuffer): boolean {
     const { bytes, path, start } = buffer;
     if (buffer.length < 20) return false;
     const headerLength = (bytes[start]! & 0x0f) * 4;
@@ -248,16 +280,19 @@ class Ipv4Socket extends RawSocket {
     return true;
   }
 
-  protected putHeader(path: PacketPath): void {
-    const { name, control } = this.outgoing;
-    for (let i = 0; i < 4; i++) {
-      name.bytes[c.SOCKADDR_IN.address + i] = path.peerAddress[MAPPED + i]!;
-      control.bytes[this.#packetInfo + c.IN_PKTINFO.specDestination + i] = path
-        .localAddress[MAPPED + i]!;
+  protected putHeader(batch: MessageBatch, i: number, path: PacketPath): void {
+    const { names, controls } = batch;
+    const address = batch.nameAt(i) + c.SOCKADDR_IN.address;
+    const info = batch.controlAt(i) + c.CMSGHDR.data;
+    const source = info + c.IN_PKTINFO.specDestination;
+    for (let octet = 0; octet < 4; octet++) {
+      names.bytes[address + octet] = path.peerAddress[MAPPED + octet]!;
+      controls.bytes[source + octet] = path.localAddress[MAPPED + octet]!;
     }
-    control.view.setInt32(this.#typeOfService, path.trafficClass, c.LITTLE);
+    const integers = info + INFO_SPACE_4;
+    controls.view.setInt32(integers, path.trafficClass, c.LITTLE);
     // The kernel refuses 0, which no packet that we send may have.
-    control.view.setInt32(this.#timeToLive, Math.max(1, path.hopLimit), c.LITTLE);
+    controls.view.setInt32(integers + INTEGER_SPACE, Math.max(1, path.hopLimit), c.LITTLE);
   }
 
   /** IPv4 link-local addresses (RFC 3927) need no scope: the routing table has them. */
@@ -275,50 +310,47 @@ function copyMapped(bytes: Uint8Array, offset: number, target: Uint8Array): void
 /** The kernel takes the IPv6 headers off; what was in them arrives as control messages. */
 class Ipv6Socket extends RawSocket {
   readonly family = 6;
-  readonly #packetInfo: number;
-  readonly #trafficClass: number;
-  readonly #hopLimit: number;
   #linkLocals: readonly LocalLocator[] = [];
 
   constructor(descriptor: number, protocol: number) {
-    const infoSpace = c.controlSpace(c.IN6_PKTINFO.SIZE);
-    const space = infoSpace + 2 * c.controlSpace(4);
-    const outgoing = new Message(c.SOCKADDR_IN6.SIZE, space);
-    super(descriptor, protocol, new Message(c.SOCKADDR_IN6.SIZE, space), outgoing);
-    outgoing.name.view.setUint16(c.SOCKADDR_IN6.family, c.AF_INET6, c.LITTLE);
-    this.#packetInfo = outgoing.layControl(0, c.SOL_IPV6, c.IPV6_PKTINFO, c.IN6_PKTINFO.SIZE);
-    this.#trafficClass = outgoing.layControl(infoSpace, c.SOL_IPV6, c.IPV6_TCLASS, 4);
-    this.#hopLimit = outgoing.layControl(
-      infoSpace + c.controlSpace(4),
-      c.SOL_IPV6,
-      c.IPV6_HOPLIMIT,
-      4,
-    );
+    super(descriptor, protocol, (size, direction) => {
+      const space = INFO_SPACE_6 + 2 * INTEGER_SPACE;
+      const batch = new MessageBatch(size, c.SOCKADDR_IN6.SIZE, space);
+      if (direction === "in") return batch;
+      batch.layControl(0, c.SOL_IPV6, c.IPV6_PKTINFO, c.IN6_PKTINFO.SIZE);
+      batch.layControl(INFO_SPACE_6, c.SOL_IPV6, c.IPV6_TCLASS, 4);
+      batch.layControl(INFO_SPACE_6 + INTEGER_SPACE, c.SOL_IPV6, c.IPV6_HOPLIMIT, 4);
+      for (let i = 0; i < size; i++) {
+        const at = batch.nameAt(i) + c.SOCKADDR_IN6.family;
+        batch.names.view.setUint16(at, c.AF_INET6, c.LITTLE);
+      }
+      return batch;
+    });
   }
 
-  protected takeHeader(buffer: PacketBuffer): boolean {
-    const { path } = buffer;
-    const { header, name, control } = this.incoming;
-    copy16(name.bytes, c.SOCKADDR_IN6.address, path.peerAddress, 0);
+  protected takeHeader(batch: MessageBatch, i: number, { path }: PacketBuffer): boolean {
+    const { bytes, view } = batch.controls;
+    const address = batch.nameAt(i) + c.SOCKADDR_IN6.address;
+    copy16(batch.names.bytes, address, path.peerAddress, 0);
     path.trafficClass = 0;
     path.hopLimit = 64;
     let hasDestination = false;
-    const end = header.view.getUint32(c.MSGHDR.controlLength, c.LITTLE);
-    let offset = 0;
+    let offset = batch.controlAt(i);
+    const end = offset + batch.controlLengthOf(i);
     while (offset + c.CMSGHDR.data <= end) {
-      const length = control.view.getUint32(offset + c.CMSGHDR.length, c.LITTLE);
+      const length = view.getUint32(offset + c.CMSGHDR.length, c.LITTLE);
       if (length < c.CMSGHDR.data) break;
       const data = offset + c.CMSGHDR.data;
-      switch (control.view.getInt32(offset + c.CMSGHDR.type, c.LITTLE)) {
+      switch (view.getInt32(offset + c.CMSGHDR.type, c.LITTLE)) {
         case c.IPV6_PKTINFO:
-          copy16(control.bytes, data + c.IN6_PKTINFO.address, path.localAddress, 0);
+          copy16(bytes, data + c.IN6_PKTINFO.address, path.localAddress, 0);
           hasDestination = true;
           break;
         case c.IPV6_TCLASS:
-          path.trafficClass = control.view.getInt32(data, c.LITTLE) & 0xff;
+          path.trafficClass = view.getInt32(data, c.LITTLE) & 0xff;
           break;
         case c.IPV6_HOPLIMIT:
-          path.hopLimit = control.view.getInt32(data, c.LITTLE) & 0xff;
+          path.hopLimit = view.getInt32(data, c.LITTLE) & 0xff;
           break;
       }
       offset += c.controlSpace(length - c.CMSGHDR.data);
@@ -326,15 +358,18 @@ class Ipv6Socket extends RawSocket {
     return hasDestination;
   }
 
-  protected putHeader(path: PacketPath): void {
-    const { name, control } = this.outgoing;
+  protected putHeader(batch: MessageBatch, i: number, path: PacketPath): void {
+    const { names, controls } = batch;
+    const name = batch.nameAt(i);
+    const info = batch.controlAt(i) + c.CMSGHDR.data;
     const scope = this.#scopeFor(path);
-    copy16(path.peerAddress, 0, name.bytes, c.SOCKADDR_IN6.address);
-    name.view.setUint32(c.SOCKADDR_IN6.scopeId, scope, c.LITTLE);
-    copy16(path.localAddress, 0, control.bytes, this.#packetInfo + c.IN6_PKTINFO.address);
-    control.view.setUint32(this.#packetInfo + c.IN6_PKTINFO.interfaceIndex, scope, c.LITTLE);
-    control.view.setInt32(this.#trafficClass, path.trafficClass, c.LITTLE);
-    control.view.setInt32(this.#hopLimit, path.hopLimit, c.LITTLE);
+    copy16(path.peerAddress, 0, names.bytes, name + c.SOCKADDR_IN6.address);
+    names.view.setUint32(name + c.SOCKADDR_IN6.scopeId, scope, c.LITTLE);
+    copy16(path.localAddress, 0, controls.bytes, info + c.IN6_PKTINFO.address);
+    controls.view.setUint32(info + c.IN6_PKTINFO.interfaceIndex, scope, c.LITTLE);
+    const integers = info + INFO_SPACE_6;
+    controls.view.setInt32(integers, path.trafficClass, c.LITTLE);
+    controls.view.setInt32(integers + INTEGER_SPACE, path.hopLimit, c.LITTLE);
   }
 
   setLocators(locators: readonly LocalLocator[]): void {

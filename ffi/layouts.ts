@@ -26,6 +26,9 @@ export const MSGHDR = {
   SIZE: 56,
 } as const;
 
+// bits/socket.h: struct mmsghdr, a msghdr and how many octets moved
+export const MMSGHDR = { length: 56, SIZE: 64 } as const;
+
 // bits/socket.h: struct cmsghdr; data follows, the next one begins at a multiple of 8
 export const CMSGHDR = { length: 0, level: 8, type: 12, data: 16 } as const;
 

@@ -36,6 +36,11 @@ const SYMBOLS = {
   recvmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   // ssize_t sendmsg(int fd, const struct msghdr *message, int flags);
   sendmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  // int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+  //              struct timespec *timeout);
+  recvmmsg: { parameters: ["i32", "pointer", "u32", "i32", "pointer"], result: "i32" },
+  // int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+  sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   // ssize_t recv(int fd, void *buffer, size_t length, int flags);
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
   // ssize_t send(int fd, const void *buffer, size_t length, int flags);

@@ -21,9 +21,9 @@ export class Struct {
     this.address = Deno.UnsafePointer.value(this.pointer);
   }
 
-  /** Writes the address of `target`, which the caller keeps alive, at `offset`. */
-  setPointer(offset: number, target: Struct): void {
-    this.view.setBigUint64(offset, target.address, LITTLE);
+  /** Writes the address of octet `at` of `target`, which the caller keeps alive, at `offset`. */
+  setPointer(offset: number, target: Struct, at = 0): void {
+    this.view.setBigUint64(offset, target.address + BigInt(at), LITTLE);
   }
 }
 

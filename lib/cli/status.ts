@@ -81,9 +81,10 @@ function associationCells(association: AssociationReport): string[] {
 
 /** What carries packets, and which help of the kernel is in use. */
 function dataPath({ espProvider, dataPath }: StatusReport): string {
-  const { tunChecksums, tunSegments } = dataPath;
+  const { tunChecksums, tunSegments, socketBatches } = dataPath;
   const tun = tunSegments ? "super-segments" : tunChecksums ? "checksums" : "plain packets";
-  return `user space, ${espProvider}; TUN ${tun}`;
+  const sockets = socketBatches ? "batches" : "single packets";
+  return `user space, ${espProvider}; TUN ${tun}, sockets ${sockets}`;
 }
 
 function dnsState({ dns }: StatusReport): string {

@@ -17,7 +17,7 @@ import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
 import type { ApiAgent } from "./api_handlers.ts";
-import { associationReport, type StatusReport } from "./api_protocol.ts";
+import { associationReport, type DataPathReport, type StatusReport } from "./api_protocol.ts";
 import { ApiServer } from "./api_server.ts";
 import { systemProblem } from "./atomic_file.ts";
 import type { Config } from "./config.ts";
@@ -115,7 +115,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   // 3. The packet paths and the host.
   const events = new Set<(event: EngineEvent) => void>();
   const path = openPath(surroundings, identities, engine, jobs, events, undo);
-  const { loop, echo, device, fault } = path;
+  const { loop, echo, device, dataPath, fault } = path;
   undo.push("Closing all associations", () => closeAssociations(engine, loop));
 
   // 4. Names, once HITs can be bound.
@@ -155,6 +155,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
     loop,
     echo,
     device,
+    dataPath,
     names,
     events,
     shutdown: () => setTimeout(shutdown, 0),
@@ -202,6 +203,7 @@ interface PacketPath {
   readonly loop: Loop;
   readonly echo: EchoClient;
   readonly device: TunDevice;
+  readonly dataPath: DataPathReport;
   /** Resolves with the reason when the loop ends by itself. */
   readonly fault: Promise<Error>;
 }
@@ -282,7 +284,12 @@ function openPath(
     loop.stop();
     await running.catch(() => {});
   });
-  return { loop, echo, device, fault };
+  const dataPath = {
+    tunChecksums: device.offload.checksums,
+    tunSegments: device.offload.segments,
+    socketBatches: sockets.every(({ isBatched }) => isBatched),
+  };
+  return { loop, echo, device, dataPath, fault };
 }
 
 /** CLOSE to every peer, and a while for their CLOSE_ACKs (RFC 7401 §6.14). */
@@ -304,6 +311,7 @@ interface Parts {
   readonly loop: Loop;
   readonly echo: EchoClient;
   readonly device: TunDevice;
+  readonly dataPath: DataPathReport;
   readonly names: NameService;
   readonly events: Set<(event: EngineEvent) => void>;
   readonly shutdown: () => void;
@@ -356,7 +364,7 @@ function makeApiAgent(parts: Parts): ApiAgent {
 }
 
 function statusReport(parts: Parts): StatusReport {
-  const { engine, loop, names, device, espProvider, jobs, identities, startedAt } = parts;
+  const { engine, loop, names, device, dataPath, espProvider, jobs, identities, startedAt } = parts;
   const status = engine.status();
   const now = SYSTEM_CLOCK.now();
   const drops = { ...status.drops };
@@ -372,7 +380,7 @@ function statusReport(parts: Parts): StatusReport {
     interface: device.name,
     espProvider: espProvider.name,
     publicKeyProvider: jobs.publicKeys,
-    dataPath: { tunChecksums: device.offload.checksums, tunSegments: device.offload.segments },
+    dataPath,
     identities: identities.map(({ name, identity, isDefault }) => ({
       name,
       hit: formatHit(identity.hit),

@@ -106,6 +106,8 @@ export interface DataPathReport {
   readonly tunChecksums: boolean;
   /** The kernel hands over TCP super-segments. */
   readonly tunSegments: boolean;
+  /** One system call moves many packets of ESP. */
+  readonly socketBatches: boolean;
 }
 
 /** Everything that `hip status` shows. */

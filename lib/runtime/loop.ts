@@ -16,12 +16,17 @@ import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { isIpv4 } from "../wire/ip_address.ts";
 import type { LocatorMonitor } from "./locator_monitor.ts";
-import type { Clock, IpSocket, JobRunner, Readiness, TunDevice } from "./ports.ts";
+import {
+  BATCH_SIZE,
+  type Clock,
+  type IpSocket,
+  type JobRunner,
+  type Readiness,
+  type SendResult,
+  type TunDevice,
+} from "./ports.ts";
 import { makeSlabs } from "./slabs.ts";
 import { TunReader } from "./tun_reader.ts";
-
-/** Packets taken from one source before the next one has its turn. */
-const BUDGET = 64;
 
 /** How long the loop may keep others of this thread waiting. */
 const LONGEST_HOLD = milliseconds(4);
@@ -67,8 +72,11 @@ export class Loop {
   faults = 0;
 
   readonly #options: LoopOptions;
+  /** One batch: what is taken from one source before the next one has its turn. */
   readonly #slabs: readonly PacketBuffer[];
   readonly #reader: TunReader;
+  readonly #onSendFailure = (_buffer: PacketBuffer, _result: SendResult) =>
+    this.drops.count("send-failed");
   #isStopped = false;
   #isInTurn = false;
   /** Asleep until then; undefined: not asleep. */
@@ -77,7 +85,7 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    const [source, ...slabs] = makeSlabs(1 + BUDGET);
+    const [source, ...slabs] = makeSlabs(1 + BATCH_SIZE);
     this.#slabs = slabs;
     this.#reader = new TunReader(options.tun, source!, this.drops);
     this.#lastRest = options.clock.now();
@@ -154,10 +162,9 @@ export class Loop {
 
   #drainSocket(now: Instant, socket: IpSocket): boolean {
     const { engine, tun } = this.#options;
-    const buffer = this.#slabs[0]!;
-    let count = 0;
-    while (count < BUDGET && socket.receiveInto(buffer)) {
-      count++;
+    const count = socket.receive(this.#slabs);
+    for (let i = 0; i < count; i++) {
+      const buffer = this.#slabs[i]!;
       if (buffer.length === 0) {
         this.drops.count("datagram-malformed");
         continue;
@@ -184,12 +191,14 @@ export class Loop {
         if (engine.handleTunPacket(now, buffer) === "transmit") {
           const { protocol, peerAddress } = buffer.path;
           const socket = this.#socketFor(protocol, peerAddress);
-          if (socket?.send(buffer) !== "sent") this.drops.count("send-failed");
+          if (socket === undefined) this.drops.count("send-failed");
+          else socket.queue(buffer);
         }
       } catch (error) {
         this.#reportFault(error);
       }
     }
+    for (const socket of this.#options.sockets) socket.flush(this.#onSendFailure);
     if (count > 0) this.#carryOut();
     return count > 0;
   }

@@ -70,6 +70,9 @@ export interface TunDevice extends Pollable {
 
 export type IpFamily = 4 | 6;
 
+/** Packets that one system call moves at most. */
+export const BATCH_SIZE = 64;
+
 /**
  * What became of a packet that was sent. `sent`: the system has it. `busy`: its queue is full,
  * later ones may pass. `too-big`: larger than the path allows and not to be fragmented.
@@ -95,24 +98,32 @@ export interface IpSocket extends Pollable {
   readonly protocol: number;
   readonly family: IpFamily;
 
+  /** Whether one system call moves many packets. */
+  readonly isBatched: boolean;
+
   /**
-   * Reads one packet into `buffer` and fills all of `buffer.path`: both addresses (ours is the
-   * packet's destination), protocol, traffic class, hop limit. `start` is the first octet behind
-   * the IP header. A packet whose header cannot be used, or that did not fit, leaves the buffer
-   * empty (`length` 0): the caller counts it as "datagram-malformed".
+   * Reads packets that are waiting, each into one of `slabs`, at most `BATCH_SIZE`, and fills all of
+   * their paths: both addresses (ours is the packet's destination), protocol, traffic class, hop
+   * limit. `start` is the first octet behind the IP header. A packet whose header cannot be used,
+   * or that did not fit, leaves its slab empty (`length` 0): the caller counts it as
+   * "datagram-malformed". The same array of slabs each time saves work.
    *
-   * @returns False when no packet is waiting.
+   * @returns How many; fewer than there were slabs when no more are waiting.
    */
-  receiveInto(buffer: PacketBuffer): boolean;
+  receive(slabs: readonly PacketBuffer[]): number;
 
   /**
-   * Sends `buffer.start` to `buffer.end` along `buffer.path`: from `localAddress` (all zero: the
-   * system chooses) to `peerAddress`, with its traffic class and hop limit. Both addresses are of
-   * this socket's family. Does not throw and does not allocate.
+   * Queues `buffer.start` to `buffer.end` to be sent along `buffer.path`: from `localAddress` (all
+   * zero: the system chooses) to `peerAddress`, with its traffic class and hop limit. Both addresses
+   * are of this socket's family. The buffer stays as it is until `flush`, which must come before
+   * more than `BATCH_SIZE` packets are queued. Does not allocate.
    */
-  send(buffer: PacketBuffer): SendResult;
+  queue(buffer: PacketBuffer): void;
 
-  /** Sends a packet of the control plane. Does not throw. */
+  /** Sends what is queued, in order; `onFailure` is called for each packet that was not sent. */
+  flush(onFailure: (buffer: PacketBuffer, result: SendResult) => void): void;
+
+  /** Sends a packet of the control plane, before what is queued. Does not throw. */
   sendPacket(packet: OutgoingPacket): SendResult;
 
   /**

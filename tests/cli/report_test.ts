@@ -41,7 +41,7 @@ const REPORT: StatusReport = {
   interface: "hip0",
   espProvider: "libcrypto",
   publicKeyProvider: "portable",
-  dataPath: { tunChecksums: true, tunSegments: true },
+  dataPath: { tunChecksums: true, tunSegments: true, socketBatches: true },
   identities: [{ name: "web1", hit: HIT, kind: "ECDSA P-256", isDefault: true }],
   locators: ["192.0.2.1"],
   dns: { isServing: true, listen: "127.0.0.1", upstream: ["10.0.2.3"], isResolver: true },
@@ -76,8 +76,8 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
   const text = lines.join("\n");
   assert.match(text, /^web1 {2}2001:22:8f31:/);
   assert.match(text, /up 3 h {3}DNS ok \(127\.0\.0\.1\)/);
-  assert.match(text, /^data path: user space, libcrypto; TUN super-segments$/m);
   assert.match(text, /^control plane: public keys by portable$/m);
+  assert.match(text, /^data path: user space, libcrypto; TUN super-segments, sockets batches$/m);
   assert.match(
     text,
     /2001:22:41c0:\.\.\.:77ef {2}ESTABLISHED {2}direct, .* 1\.2 GB \/ 88 MB {2}2 h/,
@@ -85,16 +85,17 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
   assert.match(text, /E-FAILED {5}\(no ans/);
 });
 
-Deno.test("hip status names the offload of the TUN that is in use", () => {
+Deno.test("hip status names what of the kernel's help is in use", () => {
   for (
-    const [tunChecksums, tunSegments, words] of [
-      [true, true, "super-segments"],
-      [true, false, "checksums"],
-      [false, false, "plain packets"],
+    const [tunChecksums, tunSegments, socketBatches, words] of [
+      [true, true, true, "TUN super-segments, sockets batches"],
+      [true, false, true, "TUN checksums, sockets batches"],
+      [false, false, false, "TUN plain packets, sockets single packets"],
     ] as const
   ) {
-    const lines = statusLines({ ...REPORT, dataPath: { tunChecksums, tunSegments } }, PLAIN);
-    assert.ok(lines.some((line) => line.endsWith(`; TUN ${words}`)), words);
+    const dataPath = { tunChecksums, tunSegments, socketBatches };
+    const lines = statusLines({ ...REPORT, dataPath }, PLAIN);
+    assert.ok(lines.some((line) => line.endsWith(`; ${words}`)), words);
   }
 });
 

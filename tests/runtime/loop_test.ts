@@ -200,6 +200,14 @@ Deno.test("No source keeps another one waiting for more than its budget", async 
   assert.equal(world.tun.written.length, 200);
 });
 
+Deno.test("Packets of applications leave in their order and as they were, batch after batch", async () => {
+  const world = makeWorld();
+  const packets = Array.from({ length: 200 }, (_, i) => Uint8Array.of(i, i >> 1, 7));
+  world.tun.fromApplications.push(...packets);
+  await runUntilAsleep(world);
+  assert.deepEqual(world.esp.sent.map(({ bytes }) => bytes), packets);
+});
+
 Deno.test("Under load the loop rests every few milliseconds, so that others may run", async () => {
   const world = makeWorld();
   world.engine.onDatagram = () => {

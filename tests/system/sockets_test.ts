@@ -81,3 +81,34 @@ Deno.test({
       }
     }),
 });
+
+interface Batches {
+  readonly isBatched: boolean;
+  readonly failures: string[];
+  readonly received: number;
+  readonly wrong: string[];
+  readonly overflow: string;
+}
+
+for (const family of ["6", "4"]) {
+  for (const mode of ["", "refuse"]) {
+    const how = mode === "" ? "in batches" : "one by one where the kernel refuses batches";
+    Deno.test({
+      name: `Packets over IPv${family} go ${how}, each with its own path, errors counted for each`,
+      ignore: CANNOT_RUN,
+      fn: () =>
+        withNamespaces(1, async (a) => {
+          await a.ip("addr add fd00::11/128 dev lo nodad");
+          const seen = await a.fixture<Batches>("send_batch.ts", family, mode);
+          const failures = ["20 unreachable", "40 unreachable", "41 too-big"];
+          assert.deepEqual(seen, {
+            isBatched: mode === "",
+            failures: [...failures, ...failures],
+            received: 2 * (64 - 3),
+            wrong: [],
+            overflow: "RangeError: Cannot queue more than 64 packets",
+          });
+        }),
+    });
+  }
+}
