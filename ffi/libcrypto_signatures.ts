@@ -111,9 +111,9 @@ export class LibcryptoSignatures {
     switch (algorithm) {
       case ECDSA: {
         const curve = ecdsaCurve(algorithm, hostIdentity);
-        const point = curve && uncompressedPoint(curve, hostIdentity.subarray(2));
-        if (point === undefined || signature.length !== 2 * curve!.orderLength) return false;
-        return this.#verifyEcdsa(curve!, point, signature, message);
+        const rhash = rhashForAlgorithm(algorithm)!;
+        return curve !== undefined &&
+          this.verifyEcdsa(curve, hostIdentity.subarray(2), rhash, signature, message);
       }
       case RSA: {
         const key = parseRsaPublicKey(hostIdentity);
@@ -180,12 +180,16 @@ export class LibcryptoSignatures {
     }
   }
 
-  #verifyEcdsa(
+  /** As the function of that name in `lib/crypto/signature.ts`, for P-256 and P-384. */
+  verifyEcdsa(
     curve: EcCurve,
-    point: Uint8Array,
+    publicKey: Uint8Array,
+    rhash: Rhash,
     signature: Uint8Array,
     message: Uint8Array,
   ): boolean {
+    const point = uncompressedPoint(curve, publicKey);
+    if (point === undefined || signature.length !== 2 * curve.orderLength) return false;
     const lib = this.#lib;
     const key = this.#curveKey(curve);
     // It is here that a point off the curve is refused.
@@ -195,7 +199,7 @@ export class LibcryptoSignatures {
       key,
       () => true,
       ecdsaToDer(signature),
-      digest(rhashForAlgorithm(ECDSA)!, message),
+      digest(rhash, message),
     );
   }
 

@@ -133,8 +133,11 @@ export function verifySignature(
       return key !== undefined && verifyDsa(key, rhash, message, signature);
     }
     case ECDSA:
-    case ECDSA_LOW:
-      return verifyEcdsa(algorithm, octets, rhash, signature, message);
+    case ECDSA_LOW: {
+      const curve = ecdsaCurve(algorithm, octets);
+      return curve !== undefined &&
+        verifyEcdsa(curve, octets.subarray(2), rhash, signature, message);
+    }
     case EDDSA:
       return verifyEddsa(octets, signature, message);
     default:
@@ -169,17 +172,17 @@ function signEd25519(key: KeyObject, message: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, key));
 }
 
-function verifyEcdsa(
-  algorithm: number,
-  hostIdentity: Uint8Array,
+/** ECDSA with any hash. @param publicKey As `validPoint` takes it. @param signature r | s. */
+export function verifyEcdsa(
+  curve: EcCurve,
+  publicKey: Uint8Array,
   rhash: Rhash,
   signature: Uint8Array,
   message: Uint8Array,
 ): boolean {
-  const curve = ecdsaCurve(algorithm, hostIdentity);
-  const point = curve && validPoint(curve, hostIdentity.subarray(2));
-  if (point === undefined || signature.length !== 2 * curve!.orderLength) return false;
-  const { nodeName, fieldLength, arithmetic } = curve!;
+  const point = validPoint(curve, publicKey);
+  if (point === undefined || signature.length !== 2 * curve.orderLength) return false;
+  const { nodeName, fieldLength, arithmetic } = curve;
   if (nodeName === undefined || rhash === "cshake128") {
     return arithmetic.verify(signature, digest(rhash, message), point, {
       prehash: false,
@@ -192,7 +195,7 @@ function verifyEcdsa(
     Buffer.from(point.subarray(start, start + fieldLength)).toString("base64url");
   const key = createPublicKey({
     format: "jwk",
-    key: { kty: "EC", crv: curve!.name, x: coordinate(1), y: coordinate(1 + fieldLength) },
+    key: { kty: "EC", crv: curve.name, x: coordinate(1), y: coordinate(1 + fieldLength) },
   });
   return verify(rhash, message, key, ecdsaToDer(signature));
 }
