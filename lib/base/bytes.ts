@@ -40,13 +40,12 @@ export function isAllZero(bytes: Uint8Array): boolean {
   return true;
 }
 
-const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
-
-/** Lower-case hexadecimal, two digits an octet. */
+/**
+ * Lower-case hexadecimal, two digits an octet. One flat string: put together piece by piece it would
+ * take some 30 octets for every digit pair for as long as it is a key.
+ */
 export function toHex(bytes: Uint8Array): string {
-  let text = "";
-  for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i]!];
-  return text;
+  return bytes.toHex();
 }
 
 /**

@@ -57,7 +57,7 @@ export function digest(rhash: Rhash, ...parts: Uint8Array[]): Uint8Array {
     return cshake128(concatBytes(...parts), { dkLen: LENGTHS.cshake128 });
   }
   // One call for everything, answered in hexadecimal: the runtime has no quicker way.
-  return octetsOf(hexDigest(rhash, parts), LENGTHS[rhash]);
+  return Uint8Array.fromHex(hexDigest(rhash, parts));
 }
 
 /** Where short inputs are put together; holds nothing between two calls. */
@@ -82,18 +82,4 @@ function hexDigest(rhash: string, parts: readonly Uint8Array[]): string {
   const text = hash(rhash, scratch.subarray(0, length), "hex");
   scratch.fill(0, 0, length);
   return text;
-}
-
-/** Octets from lower-case hexadecimal that is known to be right. */
-function octetsOf(text: string, length: number): Uint8Array {
-  const octets = new Uint8Array(length);
-  for (let i = 0; i < length; i++) {
-    octets[i] = nibble(text.charCodeAt(2 * i)) << 4 | nibble(text.charCodeAt(2 * i + 1));
-  }
-  return octets;
-}
-
-/** The value of "0" to "9" and "a" to "f". */
-function nibble(code: number): number {
-  return code < 0x3a ? code - 0x30 : code - 0x57;
 }

@@ -110,9 +110,8 @@ export interface InboundSaOptions extends SaOptions {
 abstract class SecurityAssociation {
   /** Sizes of the suite; fixed for the life of the SA (RFC 4303 §2). */
   readonly suite: EspSuiteParameters;
-  /** The inner addresses, 16 octets each, inside the block. Do not write. */
-  readonly localHit: Uint8Array;
-  readonly peerHit: Uint8Array;
+  #localHit: Uint8Array | undefined;
+  #peerHit: Uint8Array | undefined;
   /** The block. */
   readonly words: Uint32Array;
   /** What `isRekeyDue` compares with; belongs to the thread that asks it. */
@@ -130,11 +129,21 @@ abstract class SecurityAssociation {
     const size = (BLOCK_WORDS + extraWords) * 4;
     const block = options.isShared ? new SharedArrayBuffer(size) : new ArrayBuffer(size);
     this.words = new Uint32Array(block);
-    this.localHit = address(block, LOCAL_HIT, options.localHit);
-    this.peerHit = address(block, PEER_HIT, options.peerHit);
+    setAddress(this.words, LOCAL_HIT, options.localHit);
+    setAddress(this.words, PEER_HIT, options.peerHit);
     this.words[SPI] = spi;
     this.#hardOctets = options.hardOctets ?? Infinity;
     this.isActive = options.isActive ?? false;
+  }
+
+  /** Our inner address, 16 octets inside the block. Do not write. */
+  get localHit(): Uint8Array {
+    return this.#localHit ??= addressAt(this.words, LOCAL_HIT);
+  }
+
+  /** The peer's inner address, likewise. */
+  get peerHit(): Uint8Array {
+    return this.#peerHit ??= addressAt(this.words, PEER_HIT);
   }
 
   /** The SPI in the packets of this SA, 256 to 2^32 - 1. */
@@ -208,9 +217,8 @@ abstract class SecurityAssociation {
 /** Protects what we send to one peer HIT from one local HIT. */
 export class OutboundSa extends SecurityAssociation {
   readonly sealer: EspSealer;
-  /** Outer addresses, 16 octets each, inside the block; `setAddresses` changes them. */
-  readonly localAddress: Uint8Array;
-  readonly peerAddress: Uint8Array;
+  #localAddress: Uint8Array | undefined;
+  #peerAddress: Uint8Array | undefined;
   /** What ICMP has reported of the path and until when it holds; `path_mtu.ts` sets it. */
   pathMtu: { readonly octets: number; readonly until: Instant } | undefined;
 
@@ -219,8 +227,8 @@ export class OutboundSa extends SecurityAssociation {
     super(options, 0);
     this.sealer = options.sealer;
     this.words[INNER_LIMIT] = NO_LIMIT;
-    this.localAddress = address(this.words.buffer, OUTER_LOCAL, options.localAddress);
-    this.peerAddress = address(this.words.buffer, OUTER_PEER, options.peerAddress);
+    setAddress(this.words, OUTER_LOCAL, options.localAddress);
+    setAddress(this.words, OUTER_PEER, options.peerAddress);
     if (options.dscp !== undefined) {
       if (!Number.isInteger(options.dscp) || options.dscp < 0 || options.dscp > 63) {
         throw new RangeError(`Cannot pin DSCP ${options.dscp}: need 0 to 63`);
@@ -229,13 +237,23 @@ export class OutboundSa extends SecurityAssociation {
     }
   }
 
+  /** Our outer address, 16 octets inside the block; `setAddresses` changes it. */
+  get localAddress(): Uint8Array {
+    return this.#localAddress ??= addressAt(this.words, OUTER_LOCAL);
+  }
+
+  /** The peer's outer address, likewise. */
+  get peerAddress(): Uint8Array {
+    return this.#peerAddress ??= addressAt(this.words, OUTER_PEER);
+  }
+
   /**
    * Readdresses the SA; keys, SPI and counters stay, the path MTU is that of another path (RFC 4301
    * §8.2.2). Both are 16 octets and are copied.
    */
   setAddresses(localAddress: Uint8Array, peerAddress: Uint8Array): void {
-    this.localAddress.set(localAddress);
-    this.peerAddress.set(peerAddress);
+    setAddress(this.words, OUTER_LOCAL, localAddress);
+    setAddress(this.words, OUTER_PEER, peerAddress);
     this.forgetPathMtu();
   }
 
@@ -378,14 +396,16 @@ export class InboundSa extends SecurityAssociation {
   }
 }
 
-/** A view of one address of a block, filled with a copy of `octets`. */
-function address(block: ArrayBufferLike, wordOffset: number, octets: Uint8Array): Uint8Array {
+/** One address of a block. An SA that rests does without these views, which are larger than it. */
+function addressAt(words: Uint32Array, wordOffset: number): Uint8Array {
+  return new Uint8Array(words.buffer, wordOffset * 4, 16);
+}
+
+function setAddress(words: Uint32Array, wordOffset: number, octets: Uint8Array): void {
   if (octets.length !== 16) {
     throw new RangeError(`Cannot use an address of ${octets.length} octets: need 16`);
   }
-  const view = new Uint8Array(block, wordOffset * 4, 16);
-  view.set(octets);
-  return view;
+  addressAt(words, wordOffset).set(octets);
 }
 
 function isSame16(a: Uint8Array, b: Uint8Array): boolean {

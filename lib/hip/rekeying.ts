@@ -116,10 +116,15 @@ interface Retiring {
   removeAt: Instant;
 }
 
+/** What `Updates` needs but for the path and the keys. */
+export type RekeyingOptions = Omit<UpdatesOptions, "path" | "keys">;
+
 export class Rekeying {
   readonly #context: AssociationContext;
   readonly #association: AssociationHandle;
-  readonly #updates: Updates;
+  readonly #options: RekeyingOptions;
+  /** Made for the first UPDATE: an association that rests has none. */
+  #begunUpdates: Updates | undefined;
   #security: Security;
   #material: Material;
   #pending: Pending | undefined;
@@ -132,22 +137,26 @@ export class Rekeying {
   /** When to start by ourselves; undefined for never. */
   #startAt: Instant | undefined;
 
-  /** @param options What `Updates` needs but for the path; `security` is what R2 has led to. */
+  /** @param security What R2 has led to. */
   constructor(
     now: Instant,
     security: Security,
-    options: Omit<UpdatesOptions, "path" | "keys">,
+    options: RekeyingOptions,
   ) {
     this.#context = options.context;
     this.#association = options.association;
-    this.#updates = new Updates({
-      ...options,
-      keys: security.keys,
-      path: () => pathOf(this.#security),
-    });
+    this.#options = options;
     this.#security = security;
     this.#material = new FirstMaterial(security.keys);
     this.#arm(now);
+  }
+
+  get #updates(): Updates {
+    return this.#begunUpdates ??= new Updates({
+      ...this.#options,
+      keys: this.#security.keys,
+      path: () => pathOf(this.#security),
+    });
   }
 
   /** The SAs in force. */
@@ -468,7 +477,7 @@ export class Rekeying {
 
   /** See `Updates.handleSigned`. */
   handleSigned(now: Instant, job: number, packet: Uint8Array | undefined): void {
-    this.#updates.handleSigned(now, job, packet);
+    this.#begunUpdates?.handleSigned(now, job, packet);
     this.#context.reschedule(this.#association);
   }
 
@@ -507,7 +516,7 @@ export class Rekeying {
   /** When `handleTimeout` has work. */
   nextTimeout(): Instant | undefined {
     const rekey = this.#pending === undefined ? this.#startAt : this.#pending.until;
-    let next = earliest(rekey, this.#updates.nextTimeout());
+    let next = earliest(rekey, this.#begunUpdates?.nextTimeout());
     for (const { removeAt } of this.#retiring) next = earliest(next, removeAt);
     return next;
   }
@@ -519,7 +528,7 @@ export class Rekeying {
       this.#remove(inbound);
       return false;
     });
-    if (!this.#updates.handleTimeout(now)) return false;
+    if (this.#begunUpdates?.handleTimeout(now) === false) return false;
     if (this.#pending !== undefined) {
       if (this.#pending.until <= now) this.#giveUp(now, "the peer did not finish it");
     } else if (this.#startAt !== undefined && this.#startAt <= now) {
