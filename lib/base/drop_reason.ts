@@ -52,6 +52,7 @@ export const DROP_REASONS = {
   "hip-wrong-group": "Diffie-Hellman group is not the one the lists demand",
   "hip-bad-public-value": "Diffie-Hellman public value not valid in its group",
   "hip-unsupported-suite": "HIT suite not supported",
+  "hip-suite-list-differs": "HIT_SUITE_LIST is not the one of the R1 that could not be verified",
   "hip-no-common-cipher": "no acceptable HIP_CIPHER, or not exactly one chosen",
   "hip-no-common-esp-suite": "no acceptable ESP suite, or not exactly one chosen",
   "hip-no-transport-format": "no acceptable transport format",

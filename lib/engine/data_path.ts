@@ -18,7 +18,7 @@ import { isPathMtuInForce } from "../esp/path_mtu.ts";
 import { SaDatabase } from "../esp/sa_database.ts";
 import { type InboundSa, NO_REKEY_LIMITS, type OutboundSa } from "../esp/security_association.ts";
 import type { Association } from "../hip/association.ts";
-import type { AssociationHandle } from "../hip/association_context.ts";
+import type { AssociationHandle, HitPair } from "../hip/association_context.ts";
 import { isHit } from "../identity/hit.ts";
 import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
 import type { Audit } from "./audit.ts";
@@ -177,7 +177,7 @@ export class DataPath {
   }
 
   /** What waited for an association that does not come about is answered. */
-  refuseStaged({ localHit, peerHit }: AssociationHandle): void {
+  refuseStaged({ localHit, peerHit }: HitPair): void {
     for (const packet of this.#staging.release(localHit, peerHit)) {
       this.#drops.count("association-closed");
       this.#answerUnreachable(packet);

@@ -25,6 +25,7 @@ import type {
 } from "../hip/association_context.ts";
 import { AssociationTable } from "../hip/association_table.ts";
 import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
+import { FailureHistory } from "../hip/failure_history.ts";
 import { IcmpAnswers } from "../hip/icmp_answers.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import { I2_ERRORS, Notifier } from "../hip/notify.ts";
@@ -32,7 +33,7 @@ import { ResponderDesk } from "../hip/responder_desk.ts";
 import { TimerTable } from "../hip/timers.ts";
 import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
-import { notifyTypeName } from "../wire/hip/code_points.ts";
+import { isNotifyError, notifyTypeName } from "../wire/hip/code_points.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
 import { Audit } from "./audit.ts";
@@ -47,7 +48,7 @@ import {
 } from "./effects.ts";
 import { ControlPath } from "./control_path.ts";
 import { DataPath } from "./data_path.ts";
-import { type EngineOptions, identityWithHit } from "./engine_options.ts";
+import { type EngineOptions, identityWithHit, localHitOf } from "./engine_options.ts";
 import { EventLog } from "./event_log.ts";
 import { IcmpInput } from "./icmp_input.ts";
 import { JobTable } from "./job_table.ts";
@@ -64,6 +65,7 @@ export class Engine {
   readonly #drops = new DropCounters();
   readonly #associations: AssociationTable;
   readonly #timers = new TimerTable<AssociationHandle>();
+  readonly #failures: FailureHistory;
   readonly #desk: ResponderDesk;
   readonly #dataPath: DataPath;
   readonly #controlPath: ControlPath;
@@ -82,6 +84,7 @@ export class Engine {
     this.#settings = { ...DEFAULT_CONTROL_SETTINGS, ...options.settings };
     this.#access = options.access ?? AccessList.OPEN;
     this.#associations = new AssociationTable(this.#settings.maxAssociations);
+    this.#failures = new FailureHistory(this.#settings);
     this.#notifier = new Notifier({
       random: options.random,
       identityOf: (localHit) => identityWithHit(options.identities, localHit).identity,
@@ -231,8 +234,10 @@ export class Engine {
   }
 
   /** Starts an exchange with a HIT unless there is an association already. */
-  connect(now: Instant, peerHit: Uint8Array, localHit = this.#defaultHit): void {
-    this.#ensureAssociation(localHit, peerHit)?.initiate(now);
+  connect(now: Instant, peerHit: Uint8Array, localHit?: Uint8Array): void {
+    const mayChangeHit = localHit === undefined;
+    const association = this.#ensureAssociation(localHit ?? this.#defaultHit, peerHit);
+    association?.initiate(now, { mayChangeHit });
   }
 
   /** Starts an exchange with whoever answers at an address (RFC 7401 §4.1.8). */
@@ -240,7 +245,7 @@ export class Engine {
     const anyone = new Uint8Array(16);
     if (this.#associations.find(localHit, anyone) !== undefined) return;
     const association = new Association(this.#context, localHit, anyone, address);
-    if (this.#associations.add(association)) association.initiate(now);
+    if (this.#associations.add(association)) association.initiate(now, { mayChangeHit: true });
   }
 
   /** Ends the associations with a peer. @returns Whether there was one. */
@@ -408,6 +413,7 @@ export class Engine {
       espProvider,
       saDatabase: this.#dataPath.saDatabase,
       identityOf: (localHit) => identityWithHit(identities, localHit).identity,
+      localHitOf: (suites) => localHitOf(identities, suites),
       isAnonymous: (localHit) => identityWithHit(identities, localHit).isAnonymous,
       expectedIdentity: (now, hit): PublicHostIdentity | undefined =>
         isAllZero(hit) ? undefined : this.peers.lookup(now, hit)?.identity,
@@ -427,15 +433,21 @@ export class Engine {
         this.#handleStateChange(now, association, from, to, why),
       puzzleSolved: (at, { localHit, peerHit }, difficultyK, tries) =>
         this.#events.add({ kind: "puzzle-solved", at, localHit, peerHit, difficultyK, tries }),
-      established: (_now, association) => this.#dataPath.releaseStaged(association),
+      established: (_now, association) => {
+        this.#failures.forget(association);
+        this.#dataPath.releaseStaged(association);
+      },
+      dataMayPass: (association) => this.#dataPath.releaseStaged(association),
+      failedWait: (now, hits) => this.#failures.note(now, hits),
       unreachable: (_now, association) => this.#dataPath.refuseStaged(association),
       notified: (_now, { peerHit }, packet) => {
         for (const { messageType } of packet.all(NOTIFICATION)) {
-          const name = notifyTypeName(messageType);
-          this.#options.logger.log("info", `${shortHit(peerHit)} sent NOTIFY ${name}`);
+          const kind = isNotifyError(messageType) ? "error" : "status";
+          const what = `${kind} ${notifyTypeName(messageType)}`;
+          this.#options.logger.log("info", `${shortHit(peerHit)} sent NOTIFY: ${what}`);
         }
       },
-      adopted: (association, oldPeerHit) => this.#associations.move(association, oldPeerHit),
+      moved: (association, old) => this.#associations.move(association, old),
       removeSas: (inbound, outbound) => this.#dataPath.removeSas(inbound, outbound),
       awaitData: (inbound, association) => this.#dataPath.awaitData(inbound, association),
       lastR1: () => this.#desk.lastR1,

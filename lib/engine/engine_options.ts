@@ -8,7 +8,7 @@ import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import type { AccessList } from "../hip/access_list.ts";
 import type { ControlSettings } from "../hip/constants.ts";
 import type { ExchangePolicy } from "../hip/jobs.ts";
-import { shortHit } from "../identity/hit.ts";
+import { hitSuiteId, shortHit } from "../identity/hit.ts";
 
 export interface EngineOptions {
   /** Ours; the first is used where nothing else decides. At least one. */
@@ -37,4 +37,17 @@ export function identityWithHit(
   const found = identities.find(({ identity }) => bytesEqual(identity.hit, hit));
   if (found === undefined) throw new Error(`No identity has the HIT ${shortHit(hit)}`);
   return found;
+}
+
+/** One of ours that is not anonymous, of the first of these HIT suites that has one. */
+export function localHitOf(
+  identities: EngineOptions["identities"],
+  suites: readonly number[],
+): Uint8Array | undefined {
+  const named = identities.filter(({ isAnonymous }) => !isAnonymous);
+  for (const suite of suites) {
+    const found = named.find(({ identity }) => hitSuiteId(identity.hit) === suite);
+    if (found !== undefined) return found.identity.hit;
+  }
+  return undefined;
 }

@@ -7,11 +7,11 @@
  * `#transition` is the only assignment to the state.
  */
 
-import { bytesEqual, compareBytes, isAllZero } from "../base/bytes.ts";
+import { isAllZero } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
-import { NOTIFY, PACKET } from "../wire/hip/code_points.ts";
+import { PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { type HipPacket, isAnonymous, parseHipPacket } from "../wire/hip/packet.ts";
 import { ECHO_REQUEST_SIGNED, ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
@@ -21,6 +21,7 @@ import type {
   AssociationHandle,
   StateName,
 } from "./association_context.ts";
+import { AssociationHits } from "./association_hits.ts";
 import {
   ALLOWED_TRANSITIONS,
   type AssociationState,
@@ -29,32 +30,24 @@ import {
   securityOf,
   timeoutOf,
 } from "./association_state.ts";
+import { AwaitingCompletion } from "./awaiting_completion.ts";
 import { AwaitingR2, type SentI2 } from "./awaiting_r2.ts";
 import { Closing } from "./closing.ts";
 import { AnsweredI2 } from "./answered_i2.ts";
 import { admitControl } from "./control_admission.ts";
-import {
-  ControlChannel,
-  type RefusedPacket,
-  type SignedPacket,
-  type VerifiedPacket,
-} from "./control_channel.ts";
-import {
-  type ControlKeys,
-  pathOf,
-  type Security,
-  StoredKeys,
-  wipeSecrets,
-} from "./control_keys.ts";
+import { ControlChannel, type SignedPacket, type VerifiedPacket } from "./control_channel.ts";
+import { type ControlKeys, pathOf, type Security } from "./control_keys.ts";
+import { StoredKeys, wipeSecrets } from "./control_keys.ts";
+import { tendEstablished } from "./established.ts";
+import { ExchangeAttempt } from "./exchange_attempt.ts";
 import { Inactivity } from "./inactivity.ts";
-import { Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
+import { type Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
-import { discardSecrets, Rekeying, roundTripOf } from "./rekeying.ts";
+import { discardSecrets, Rekeying } from "./rekeying.ts";
 import { installSecurity, makeInboundSa } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 
 export class Association implements AssociationHandle {
-  readonly localHit: Uint8Array;
   role: "initiator" | "responder" = "initiator";
   /** First I1, or I2 taken in, to ESTABLISHED. */
   baseExchangeTime: Duration | undefined;
@@ -72,7 +65,11 @@ export class Association implements AssociationHandle {
   failure: string | undefined;
   readonly #context: AssociationContext;
   readonly #channel: ControlChannel;
-  #peerHit: Uint8Array;
+  readonly #hits: AssociationHits;
+  /** R1_COUNTER of the peer's R1 that was used last (§6.8 step 11). */
+  #peerGeneration: bigint | undefined;
+  /** The last attempt of ours. */
+  #attempt: ExchangeAttempt | undefined;
   #state: AssociationState = { kind: "UNASSOCIATED" };
   /** For opportunistic mode: the only address to send I1 to. */
   readonly #opportunisticAddress: Uint8Array | undefined;
@@ -86,15 +83,18 @@ export class Association implements AssociationHandle {
   ) {
     this.#context = context;
     this.#channel = new ControlChannel(context, this);
-    this.localHit = localHit;
     // It may stand in a packet, of which nothing else is to be kept.
-    this.#peerHit = peerHit.slice();
+    this.#hits = new AssociationHits(localHit, peerHit.slice());
     this.#opportunisticAddress = opportunisticAddress;
+  }
+
+  get localHit(): Uint8Array {
+    return this.#hits.localHit;
   }
 
   /** All zero until R1 of an opportunistic exchange has named it. */
   get peerHit(): Uint8Array {
-    return this.#peerHit;
+    return this.#hits.peerHit;
   }
 
   /** The address that alone vouches for the peer in opportunistic mode (RFC 7401 §8). */
@@ -123,12 +123,12 @@ export class Association implements AssociationHandle {
 
   /** Whether an I1 of the peer is answered while ours is under way (RFC 7401 §6.7 step 3). */
   get yieldsToI1(): boolean {
-    return this.#state.kind !== "I1-SENT" || isAllZero(this.#peerHit) || this.#isGreater;
+    return this.#state.kind !== "I1-SENT" || isAllZero(this.peerHit) || this.#hits.isOursGreater;
   }
 
   /** Whether an I2 of the peer may make or replace this association (§6.9 step 5). */
   get yieldsToI2(): boolean {
-    return this.#state.kind !== "I2-SENT" || this.#isGreater;
+    return this.#state.kind !== "I2-SENT" || this.#hits.isOursGreater;
   }
 
   /** Whether an I2 that answers this R1 of ours comes from an exchange that the peer has given up. */
@@ -141,19 +141,18 @@ export class Association implements AssociationHandle {
     return this.#state.kind === "I2-SENT" || this.#initiation !== undefined;
   }
 
-  /** Whether our HIT is the greater one, which decides crossing exchanges. */
-  get #isGreater(): boolean {
-    return compareBytes(this.localHit, this.#peerHit) > 0;
-  }
-
   // ---- Initiator -------------------------------------------------------------------------------
 
-  /** Data wants to go out, or the user asked: starts an exchange where the state allows it. */
-  initiate(now: Instant): void {
+  /**
+   * Data wants to go out, or the user asked: starts an exchange where the state allows it.
+   *
+   * @param options `mayChangeHit`: nothing is bound to our HIT yet, so that another may do.
+   */
+  initiate(now: Instant, options: { readonly mayChangeHit?: boolean } = {}): void {
     switch (this.#state.kind) {
       case "UNASSOCIATED":
       case "CLOSING": {
-        const initiation = this.#newInitiation(now);
+        const initiation = this.#begin(now, options.mayChangeHit ?? false);
         this.role = "initiator";
         this.baseExchangeTime = undefined;
         this.puzzleTime = undefined;
@@ -166,7 +165,7 @@ export class Association implements AssociationHandle {
       case "CLOSED":
         // FSM-051: I1 goes out while the old association still answers CLOSE.
         if (this.#state.initiation !== undefined) return;
-        this.#state.initiation = this.#newInitiation(now);
+        this.#state.initiation = this.#begin(now, false);
         this.#state.initiation.handleTimeout(now);
         return;
       case "E-FAILED":
@@ -181,12 +180,19 @@ export class Association implements AssociationHandle {
     }
   }
 
-  #newInitiation(now: Instant): Initiation {
-    return new Initiation(now, this.#context, this, {
+  #begin(now: Instant, mayChangeHit: boolean): Initiation {
+    this.#attempt = new ExchangeAttempt(this.#context, this, {
       initiationFailed: (at, why) => this.#fail(at, why),
       i2Built: (at, r1, result, spi) => this.#handleI2Built(at, r1, result, spi),
-      adoptPeer: (peerHit) => this.#adoptPeer(peerHit),
-    }, this.#opportunisticAddress);
+      adoptPeer: (peerHit) =>
+        this.#hits.change({ peerHit: peerHit.slice() }, (old) => this.#context.moved(this, old)),
+      adoptLocal: (at, localHit) => this.#adoptLocal(at, localHit),
+    }, {
+      address: this.#opportunisticAddress,
+      mayChangeHit,
+      knownGeneration: this.#peerGeneration,
+    });
+    return this.#attempt.begin(now);
   }
 
   get #initiation(): Initiation | undefined {
@@ -202,9 +208,12 @@ export class Association implements AssociationHandle {
   handleR1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
     const state = this.#state;
     if (state.kind === "I2-SENT" && state.awaiting.renewal === undefined) {
-      const { r1, startedAt } = state.awaiting.sent;
-      if (r1Generation(packet) <= r1Generation(parseHipPacket(r1))) return "hip-wrong-state";
-      state.awaiting.renewal = this.#newInitiation(startedAt);
+      const { awaiting } = state;
+      const generation = r1Generation(packet);
+      if (generation <= awaiting.sent.r1.generation) {
+        return awaiting.keepR1({ bytes: packet.bytes, addresses, receivedAt: now, generation });
+      }
+      this.#attempt!.renew(awaiting);
     }
     const initiation = this.#initiation;
     return initiation === undefined
@@ -219,14 +228,13 @@ export class Association implements AssociationHandle {
     return state.initiation?.noteUnreachable(addresses) === true;
   }
 
-  /** RFC 7401 §4.1.8: the HIT is known from here on. */
-  #adoptPeer(peerHit: Uint8Array): boolean {
-    if (bytesEqual(peerHit, this.#peerHit)) return true;
-    const old = this.#peerHit;
-    this.#peerHit = peerHit.slice();
-    if (this.#context.adopted(this, old)) return true;
-    this.#peerHit = old;
-    return false;
+  /** §6.8 step 6: what waits for the HIT of before has nobody left who would take it. */
+  #adoptLocal(now: Instant, localHit: Uint8Array): boolean {
+    return this.#hits.change({ localHit }, (old) => {
+      if (!this.#context.moved(this, old)) return false;
+      this.#context.unreachable(now, old, "the peer does not support the HIT suite");
+      return true;
+    });
   }
 
   /** §6.8 steps 16 to 19. */
@@ -235,12 +243,13 @@ export class Association implements AssociationHandle {
     const keys = new StoredKeys(result);
     this.#removeSecurity();
     // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
-    const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
+    const inbound = makeInboundSa(this.#context, this.localHit, this.peerHit, spi, keys);
     this.isPeerAnonymous = isAnonymous(r1.bytes);
     this.puzzleTime = initiation.puzzleTime;
+    this.#peerGeneration = r1.generation;
     const awaiting = new AwaitingR2(now, this.#context, this, {
       startedAt: initiation.startedAt,
-      r1: r1.bytes,
+      r1,
       i2: result.i2,
       keys,
       inbound,
@@ -254,9 +263,11 @@ export class Association implements AssociationHandle {
   }
 
   /** RFC 7401 §6.10 steps 1 to 4. */
-  handleR2(_now: Instant, packet: HipPacket): DropReason | undefined {
+  handleR2(now: Instant, packet: HipPacket): DropReason | undefined {
     const state = this.#state;
-    return state.kind === "I2-SENT" ? state.awaiting.handleR2(packet) : "hip-wrong-state";
+    return state.kind === "I2-SENT"
+      ? state.awaiting.handleR2(now, packet.bytes)
+      : "hip-wrong-state";
   }
 
   // ---- Responder: an I2 was found right --------------------------------------------------------
@@ -268,11 +279,17 @@ export class Association implements AssociationHandle {
    * @returns Whether it was one.
    */
   repeatR2(now: Instant, i2: Uint8Array, addresses: AddressPair): boolean {
-    const state = this.#state;
-    if (state.kind !== "R2-SENT" && state.kind !== "ESTABLISHED") return false;
-    if (state.answered?.isBy(i2) !== true) return false;
-    this.#context.transmit(now, addresses, state.answered.r2);
+    const answered = this.#answered;
+    if (answered?.isBy(i2) !== true) return false;
+    if (this.#state.kind === "R2-SENT") this.#state.awaiting.restart(now);
+    this.#context.transmit(now, addresses, answered.r2);
     return true;
+  }
+
+  get #answered(): AnsweredI2 | undefined {
+    const state = this.#state;
+    if (state.kind === "R2-SENT") return state.awaiting.answered;
+    return state.kind === "ESTABLISHED" ? state.answered : undefined;
   }
 
   /** RFC 7401 §6.9 steps 18 to 21: replaces whatever there was. */
@@ -284,26 +301,23 @@ export class Association implements AssociationHandle {
     result: AcceptI2Result,
     spi: number,
   ): void {
-    const { settings } = this.#context;
     const { r2, outboundSpi } = result;
     const keys = new StoredKeys(result);
     this.#removeSecurity();
-    const inbound = makeInboundSa(this.#context, this.localHit, this.#peerHit, spi, keys);
+    const inbound = makeInboundSa(this.#context, this.localHit, this.peerHit, spi, keys);
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
     // The Initiator may send at once; what it sends is what ends R2-SENT.
     inbound.isActive = true;
     this.#context.awaitData(inbound, this);
     this.isPeerAnonymous = isAnonymous(i2);
     this.role = "responder";
+    this.#attempt = undefined;
     this.failure = undefined;
     this.puzzleTime = undefined;
     this.baseExchangeTime = elapsed(receivedAt, now);
-    const completeAt = after(now, settings.exchangeCompleteTimeout);
-    this.#transition(
-      now,
-      { kind: "R2-SENT", security, answered: new AnsweredI2(now, i2, r2), completeAt },
-      "I2 accepted",
-    );
+    const answered = new AnsweredI2(now, i2, r2);
+    const awaiting = new AwaitingCompletion(now, this.#context, this, security, answered);
+    this.#transition(now, { kind: "R2-SENT", awaiting }, "I2 accepted");
     this.#context.transmit(now, addresses, r2);
   }
 
@@ -311,7 +325,7 @@ export class Association implements AssociationHandle {
   handleData(now: Instant, spi: number): void {
     const state = this.#state;
     if (state.kind === "R2-SENT") {
-      this.#establish(now, state.security, "first packet from the peer");
+      this.#establish(now, state.awaiting.security, "first packet from the peer");
     } else if (state.kind === "ESTABLISHED") {
       state.rekeying.handleData(now, spi);
     }
@@ -322,14 +336,15 @@ export class Association implements AssociationHandle {
     security.inbound.isActive = true;
     security.outbound.isActive = true;
     this.establishedAt = now;
+    this.#attempt = undefined;
     const { access, settings } = this.#context;
-    const period = access.idleTimeoutFor(this.#peerHit, this.isPeerAnonymous) ??
+    const period = access.idleTimeoutFor(this.peerHit, this.isPeerAnonymous) ??
       settings.unusedAssociationLifetime;
     const rekeying = new Rekeying(now, security, {
       context: this.#context,
       association: this,
       channel: this.#channel,
-      roundTrip: roundTripOf(this),
+      roundTrip: this.#state.kind === "I2-SENT" ? this.#state.awaiting.roundTrip : undefined,
     });
     this.#transition(
       now,
@@ -386,15 +401,12 @@ export class Association implements AssociationHandle {
     return this.#channel.verify(packet, addresses, keys);
   }
 
-  /** What is malformed and yet authentic is a mistake of the peer's, which it may know. */
   #handleVerified(now: Instant, verified: VerifiedPacket): void {
     try {
       this.#handleVerifiedControl(now, verified);
     } catch (error) {
       if (!(error instanceof MalformedPacketError)) throw error;
-      this.#context.drop(now, "hip-malformed", error.message);
-      if (verified.packet.packetType === PACKET.NOTIFY) return;
-      this.#context.report(now, this, verified.addresses, NOTIFY.INVALID_SYNTAX);
+      this.#channel.noteMalformed(now, verified, error);
     }
   }
 
@@ -402,14 +414,15 @@ export class Association implements AssociationHandle {
     if (keysOf(this.#state) !== keys) return;
     if (packet.packetType === PACKET.UPDATE) {
       if (this.#state.kind === "R2-SENT") {
-        this.#establish(now, this.#state.security, "UPDATE from the peer");
+        this.#establish(now, this.#state.awaiting.security, "UPDATE from the peer");
       }
       if (this.#state.kind === "ESTABLISHED") this.#state.rekeying.handleUpdate(now, packet);
       return;
     }
     if (packet.packetType === PACKET.NOTIFY) {
-      // Informational only: no state follows from it (§6.13).
       this.#context.notified(now, this, packet);
+      if (this.#state.kind !== "I2-SENT") return;
+      this.#attempt!.handleNotify(now, this.#state.awaiting, packet);
       return;
     }
     if (packet.packetType === PACKET.CLOSE_ACK) {
@@ -420,11 +433,8 @@ export class Association implements AssociationHandle {
     const { opaque } = packet.require(ECHO_REQUEST_SIGNED);
     this.#removeSecurity({ keepKeys: true });
     if (this.#state.kind !== "CLOSED") {
-      this.#transition(
-        now,
-        closedState(now, this.#state, this.#context.settings),
-        "CLOSE received",
-      );
+      const closed = closedState(now, this.#state, this.#context.settings);
+      this.#transition(now, closed, "CLOSE received");
     }
     const response = encodeParameter(ECHO_RESPONSE_SIGNED, { opaque });
     this.#channel.sign(PACKET.CLOSE_ACK, [response], addresses, keys);
@@ -451,36 +461,24 @@ export class Association implements AssociationHandle {
     const state = this.#state;
     const control = this.#channel.finish(id, job, result);
     if (control !== undefined) {
-      if (control.kind === "refused") this.#handleRefused(now, id, control, result);
-      else if (control.kind === "verified") this.#handleVerified(now, control);
+      if (control.kind === "refused") {
+        this.#channel.noteRefused(now, control, result);
+        if (state.kind === "ESTABLISHED") state.rekeying.handleSigned(now, id, undefined);
+      } else if (control.kind === "verified") this.#handleVerified(now, control);
       else this.#handleSigned(now, id, control);
       return;
     }
     if (state.kind === "ESTABLISHED" && state.rekeying.handleJobDone(now, id, job, result)) return;
     discardSecrets(job, result);
     if (state.kind === "I2-SENT" && state.awaiting.finishVerifying(id)) {
-      if (result.kind === "verify-r2") {
-        this.#handleVerifiedR2(now, state.awaiting.sent, result.outboundSpi);
-      } else this.#countFailure(now, result);
+      const { sent } = state.awaiting;
+      if (result.kind === "verify-r2") this.#handleVerifiedR2(now, sent, result.outboundSpi);
+      if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
       return;
     }
     this.#initiation?.handleJobDone(now, id, job, result);
     // Keys for an I2 that is not wanted any more.
     if (result.kind === "build-i2") wipeSecrets(result);
-  }
-
-  #handleRefused(now: Instant, id: number, refused: RefusedPacket, result: JobResult): void {
-    const state = this.#state;
-    const { received } = refused;
-    this.#countFailure(now, result);
-    if (state.kind === "ESTABLISHED") state.rekeying.handleSigned(now, id, undefined);
-    if (result.kind !== "failed" || result.reason !== "hip-signature-failed") return;
-    if (received === undefined || received.packet.packetType === PACKET.NOTIFY) return;
-    this.#context.report(now, this, received.addresses, NOTIFY.AUTHENTICATION_FAILED);
-  }
-
-  #countFailure(now: Instant, result: JobResult): void {
-    if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
   }
 
   /** RFC 7401 §6.10 step 6. */
@@ -502,7 +500,6 @@ export class Association implements AssociationHandle {
     const due = this.nextTimeout();
     if (due === undefined || due > now) return;
     const state = this.#state;
-    const { settings } = this.#context;
     switch (state.kind) {
       case "UNASSOCIATED":
         return;
@@ -511,28 +508,23 @@ export class Association implements AssociationHandle {
         return;
       case "I2-SENT":
         if (!state.awaiting.handleTimeout(now)) {
+          if (this.#attempt!.tryOthers(now, state.awaiting)) break;
           this.#fail(now, "the peer did not answer I2");
           return;
         }
         break;
       case "R2-SENT":
-        this.#establish(now, state.security, "Exchange Complete timeout", state.answered);
-        return;
-      case "ESTABLISHED": {
-        if (!state.rekeying.handleTimeout(now)) {
-          this.close(now, "the peer did not acknowledge UPDATE");
+        if (!state.awaiting.handleTimeout(now)) {
+          const { security, answered } = state.awaiting;
+          this.#establish(now, security, "Exchange Complete timeout", answered);
           return;
         }
-        if (state.answered !== undefined && state.answered.until <= now) state.answered = undefined;
-        if (state.inactivity.dueAt > now) break;
-        const activity = state.inactivity.look(now, state.rekeying.traffic);
-        if (activity === "unused") {
-          this.close(now, "unused");
-          return;
-        }
-        // The SAs have timed out (RFC 7402 §3.3.7): new ones, or an end if the peer is gone.
-        if (activity === "silent") state.rekeying.start(now, settings.rekeyWithDh);
         break;
+      case "ESTABLISHED": {
+        const why = tendEstablished(now, state, this.#context.settings);
+        if (why === undefined) break;
+        this.close(now, why);
+        return;
       }
       case "CLOSING":
         if (!state.closing.handleTimeout(now)) {
@@ -553,14 +545,15 @@ export class Association implements AssociationHandle {
 
   // ---- state -----------------------------------------------------------------------------------
 
-  #fail(now: Instant, why: string): void {
+  #fail(now: Instant, what: string): void {
+    const why = this.#attempt?.describeFailure(what) ?? what;
     this.failure = why;
     if (this.#state.kind === "CLOSED") {
       this.#state.initiation = undefined;
       this.#context.reschedule(this);
     } else {
       this.#removeSecurity();
-      const until = after(now, this.#context.settings.failedWait);
+      const until = after(now, this.#context.failedWait(now, this));
       this.#transition(now, { kind: "E-FAILED", until, why }, why);
     }
     this.#context.unreachable(now, this, why);

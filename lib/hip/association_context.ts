@@ -5,7 +5,7 @@
 
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Random } from "../base/random.ts";
-import type { Instant } from "../base/time.ts";
+import type { Duration, Instant } from "../base/time.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
 import type { SaDatabase } from "../esp/sa_database.ts";
@@ -19,6 +19,12 @@ import type { ExchangePolicy, Job, JobResult } from "./jobs.ts";
 export interface AddressPair {
   readonly local: Uint8Array;
   readonly peer: Uint8Array;
+}
+
+/** Ours and the peer's. */
+export interface HitPair {
+  readonly localHit: Uint8Array;
+  readonly peerHit: Uint8Array;
 }
 
 /** The states of RFC 7401 §4.4, by the RFC's words. */
@@ -54,6 +60,8 @@ export interface AssociationContext {
   policyFor(peerHit: Uint8Array): ExchangePolicy;
   /** The key pair of one of our HITs. */
   identityOf(localHit: Uint8Array): PrivateHostIdentity;
+  /** A HIT of ours, none of an anonymous identity, of the first of these suites that has one. */
+  localHitOf(suites: readonly number[]): Uint8Array | undefined;
   /** Whether that identity is anonymous (RFC 7401 §5.1.2). */
   isAnonymous(localHit: Uint8Array): boolean;
   /** The key that DNS or configuration names for a peer, if any. */
@@ -94,14 +102,18 @@ export interface AssociationContext {
     difficultyK: number,
     tries: number,
   ): void;
-  /** Data may pass from now on: what was staged goes out. */
+  /** What was staged goes out. */
+  dataMayPass(association: AssociationHandle): void;
+  /** The exchange is complete: data may pass. */
   established(now: Instant, association: AssociationHandle): void;
   /** No data will pass: what was staged is answered with ICMPv6 unreachable. */
-  unreachable(now: Instant, association: AssociationHandle, why: string): void;
+  unreachable(now: Instant, hits: HitPair, why: string): void;
+  /** An exchange has failed. @returns How long no other is to be tried. */
+  failedWait(now: Instant, hits: HitPair): Duration;
   /** A NOTIFY with a right signature; information only. */
   notified(now: Instant, association: AssociationHandle, packet: HipPacket): void;
-  /** An opportunistic exchange has met a HIT. @returns Whether no association has it yet. */
-  adopted(association: AssociationHandle, oldPeerHit: Uint8Array): boolean;
+  /** Another HIT has taken the place of an old one. @returns Whether no association has the pair. */
+  moved(association: AssociationHandle, old: HitPair): boolean;
   /** Takes SAs out of the data path and wipes their keys. */
   removeSas(inbound: InboundSa, outbound: OutboundSa | undefined): void;
   /** Calls `handleData` once, when the first right packet has come in on an SA. */

@@ -26,33 +26,20 @@
 
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import type { StateName } from "./association_context.ts";
+import type { AwaitingCompletion } from "./awaiting_completion.ts";
 import type { AwaitingR2 } from "./awaiting_r2.ts";
 import type { Closing } from "./closing.ts";
 import { type ControlSettings, MAXIMUM_SEGMENT_LIFETIME } from "./constants.ts";
 import type { ControlKeys, Security } from "./control_keys.ts";
+import { type EstablishedState, establishedTimeout } from "./established.ts";
 import type { Initiation } from "./initiation.ts";
-import type { AnsweredI2 } from "./answered_i2.ts";
-import type { Inactivity } from "./inactivity.ts";
-import type { Rekeying } from "./rekeying.ts";
 
 export type AssociationState =
   | { readonly kind: "UNASSOCIATED" }
   | { readonly kind: "I1-SENT"; readonly initiation: Initiation }
   | { readonly kind: "I2-SENT"; readonly awaiting: AwaitingR2 }
-  | {
-    readonly kind: "R2-SENT";
-    readonly security: Security;
-    readonly answered: AnsweredI2;
-    readonly completeAt: Instant;
-  }
-  | {
-    readonly kind: "ESTABLISHED";
-    /** The SAs, and how they are replaced. */
-    readonly rekeying: Rekeying;
-    /** At the Responder, as long as the peer may not have heard the R2 (OPEN-22). */
-    answered: AnsweredI2 | undefined;
-    inactivity: Inactivity;
-  }
+  | { readonly kind: "R2-SENT"; readonly awaiting: AwaitingCompletion }
+  | EstablishedState
   | { readonly kind: "CLOSING"; readonly closing: Closing }
   | {
     readonly kind: "CLOSED";
@@ -81,7 +68,7 @@ export const ALLOWED_TRANSITIONS: Readonly<Record<StateName, readonly StateName[
 export function securityOf(state: AssociationState): Security | undefined {
   switch (state.kind) {
     case "R2-SENT":
-      return state.security;
+      return state.awaiting.security;
     case "ESTABLISHED":
       return state.rekeying.security;
     default:
@@ -124,12 +111,9 @@ export function timeoutOf(state: AssociationState): Instant | undefined {
     case "CLOSING":
       return state.closing.retryAt;
     case "R2-SENT":
-      return state.completeAt;
+      return state.awaiting.nextTimeout();
     case "ESTABLISHED":
-      return earliest(
-        earliest(state.inactivity.dueAt, state.answered?.until),
-        state.rekeying.nextTimeout(),
-      );
+      return establishedTimeout(state);
     case "CLOSED":
       return earliest(state.until, state.initiation?.retryAt);
     case "E-FAILED":

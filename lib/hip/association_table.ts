@@ -6,7 +6,7 @@
 import { toHex } from "../base/bytes.ts";
 import { HitPairTable } from "../identity/hit_pair_table.ts";
 import type { Association } from "./association.ts";
-import type { AssociationHandle } from "./association_context.ts";
+import type { AssociationHandle, HitPair } from "./association_context.ts";
 
 export class AssociationTable {
   readonly #table = new HitPairTable<Association>();
@@ -48,9 +48,9 @@ export class AssociationTable {
     return !this.isFull && this.#table.add(association);
   }
 
-  /** Files it under its new peer HIT. @returns False, changing nothing, when that is taken. */
-  move(association: AssociationHandle, oldPeerHit: Uint8Array): boolean {
-    return this.#table.move(association, oldPeerHit);
+  /** Files it under its new pair of HITs. @returns False, changing nothing, when that is taken. */
+  move(association: AssociationHandle, old: HitPair): boolean {
+    return this.#table.move(association, old.peerHit);
   }
 
   /** Forgets it, if it is the one that stands under its pair. */

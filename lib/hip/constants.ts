@@ -41,13 +41,23 @@ export interface ControlSettings {
   readonly i1TimeoutMax: Duration;
   /** I1_RETRIES_MAX: transmissions of I1 in all. */
   readonly i1RetriesMax: number;
+  /** How long further R1s are awaited when several may come: 2 round trips (RFC 7401 §4.1.4). */
+  readonly r1CollectionTime: Duration;
   /** First wait for R2; doubles per try (RFC 7401 §6.8 step 18). */
   readonly i2Timeout: Duration;
   readonly i2TimeoutMax: Duration;
   /** I2_RETRIES_MAX: transmissions of I2 in all. */
   readonly i2RetriesMax: number;
-  /** Exchange Complete: how long R2-SENT waits for a first packet (§4.4.1); below stagedLifetime. */
-  readonly exchangeCompleteTimeout: Duration;
+  /** First wait before another I1 to a Responder that was busy; doubles per answer like that. */
+  readonly busyRetryWait: Duration;
+  readonly busyRetryWaitMax: Duration;
+  /** Answers of that kind that are heeded in one exchange: they may be replayed. */
+  readonly busyRetriesMax: number;
+  /**
+   * How long our data waits in R2-SENT for a sign that the Initiator has R2: above its first wait
+   * for R2 and a round trip, since I2 comes again when R2 was lost; below stagedLifetime.
+   */
+  readonly responderDataWait: Duration;
   /** UAL: an association without traffic is closed after this (RFC 7401 §4.4.1). */
   readonly unusedAssociationLifetime: Duration;
   /** First wait for CLOSE_ACK; doubles per try. */
@@ -84,8 +94,12 @@ export interface ControlSettings {
   readonly oldSaLifetime: Duration;
   /** The same once the new one has carried data: only late packets still need it. */
   readonly latePacketTime: Duration;
-  /** How long E-FAILED refuses new attempts: short, so that a peer that comes up is soon met. */
+  /**
+   * How long E-FAILED refuses new attempts: short at first, so that a peer that comes up is soon
+   * met; doubles with each failure in a row, up to the maximum.
+   */
   readonly failedWait: Duration;
+  readonly failedWaitMax: Duration;
   /** A packet that waited this long is answered with ICMPv6 unreachable; under 5 s. */
   readonly stagedLifetime: Duration;
   /** Whether our HOST_ID travels inside ENCRYPTED in I2: costs nothing, hides the key on the path. */
@@ -124,10 +138,14 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   i1Timeout: milliseconds(500),
   i1TimeoutMax: seconds(1),
   i1RetriesMax: 5,
+  r1CollectionTime: milliseconds(200),
   i2Timeout: seconds(1),
   i2TimeoutMax: seconds(4),
   i2RetriesMax: 5,
-  exchangeCompleteTimeout: seconds(4),
+  busyRetryWait: seconds(1),
+  busyRetryWaitMax: seconds(8),
+  busyRetriesMax: 4,
+  responderDataWait: milliseconds(1500),
   unusedAssociationLifetime: seconds(15 * 60),
   closeTimeout: seconds(1),
   closeTimeoutMax: seconds(30),
@@ -145,6 +163,7 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   oldSaLifetime: MAXIMUM_SEGMENT_LIFETIME,
   latePacketTime: seconds(5),
   failedWait: seconds(5),
+  failedWaitMax: seconds(60),
   stagedLifetime: milliseconds(4500),
   encryptHostId: true,
   esn: "auto",
@@ -174,6 +193,9 @@ export const PUZZLE_SLICE_TRIES = 8192;
 /** Puzzles up to this difficulty are solved at once: 16 hashes on average, 64 at most, 0.3 ms. */
 export const EASY_PUZZLE_K = 4;
 export const EASY_PUZZLE_TRIES = 64;
+
+/** Peers of whose failed exchanges the number is remembered. */
+export const MAX_FAILING_PEERS = 1024;
 
 /** R1 packets that wait for their signature check while another one is being checked. */
 export const MAX_R1_CANDIDATES = 4;

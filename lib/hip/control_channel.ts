@@ -9,7 +9,9 @@
 import { bytesEqual } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { randomBytes } from "../base/random.ts";
-import { PACKET } from "../wire/hip/code_points.ts";
+import type { Instant } from "../base/time.ts";
+import type { MalformedPacketError } from "../base/errors.ts";
+import { NOTIFY, PACKET } from "../wire/hip/code_points.ts";
 import type { HipPacket } from "../wire/hip/packet.ts";
 import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
 import type { ControlKeys } from "./control_keys.ts";
@@ -121,5 +123,24 @@ export class ControlChannel {
       }
     }
     return { kind: "refused", received: verified };
+  }
+
+  /** Counts a packet that was refused; the peer may know that its signature is wrong (§5.2.19). */
+  noteRefused(now: Instant, { received }: RefusedPacket, result: JobResult): void {
+    if (result.kind !== "failed") return;
+    this.#context.drop(now, result.reason, result.detail);
+    if (received === undefined || result.reason !== "hip-signature-failed") return;
+    this.#report(now, received, NOTIFY.AUTHENTICATION_FAILED);
+  }
+
+  /** What is malformed and yet authentic is a mistake of the peer's, which it may know. */
+  noteMalformed(now: Instant, verified: VerifiedPacket, error: MalformedPacketError): void {
+    this.#context.drop(now, "hip-malformed", error.message);
+    this.#report(now, verified, NOTIFY.INVALID_SYNTAX);
+  }
+
+  #report(now: Instant, { packet, addresses }: VerifiedPacket, messageType: number): void {
+    if (packet.packetType === PACKET.NOTIFY) return;
+    this.#context.report(now, this.#association, addresses, messageType);
   }
 }

@@ -1,16 +1,17 @@
 /**
  * The Initiator's way from the first I1 to a finished I2 (RFC 7401 §6.6, §6.8).
  *
- * I1 goes to one address at a time, each in its turn. R1 packets are looked at one after another:
- * signature, offer, puzzle, key agreement; whichever fails makes room for the next. Every long
- * step is a job, and the number of the one awaited is all that connects them.
+ * I1 goes to one address at a time, each in its turn. R1 packets are looked at one after another,
+ * after a short wait when several may come: signature, offer, puzzle, key agreement; whichever fails
+ * makes room for the next. Every long step is a job, and the number of the one awaited is all that
+ * connects them.
  */
 
 import { bytesEqual } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
-import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
+import { after, type Duration, earliest, elapsed, type Instant } from "../base/time.ts";
 import { rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
 import { hitSuiteId } from "../identity/hit.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
@@ -35,6 +36,7 @@ import type { BuildI2Result, Job, JobResult, SolvePuzzleJob } from "./jobs.ts";
 import { chooseFromR1 } from "./negotiation.ts";
 import { R1_ERRORS } from "./notify.ts";
 import { solvePuzzle } from "./puzzle.ts";
+import { SuiteFallback } from "./suite_fallback.ts";
 
 /** An R1 with where it came from. */
 export interface R1Candidate {
@@ -73,6 +75,19 @@ export interface InitiationOwner {
   i2Built(now: Instant, r1: R1Candidate, result: BuildI2Result, inboundSpi: number): void;
   /** An opportunistic exchange has met this HIT. @returns Whether it may go on with it. */
   adoptPeer(peerHit: Uint8Array): boolean;
+  /** The next I1 is to come from this HIT of ours. @returns Whether it may. */
+  adoptLocal(now: Instant, localHit: Uint8Array): boolean;
+}
+
+export interface InitiationOptions {
+  /** For opportunistic mode: the only address to send I1 to. */
+  readonly address: Uint8Array | undefined;
+  /** Whether another HIT of ours may take the place of this one. */
+  readonly mayChangeHit: boolean;
+  /** R1_COUNTER of the peer's R1 that was used last, if any. */
+  readonly knownGeneration: bigint | undefined;
+  /** When the first I1 goes out; at once when absent. */
+  readonly firstI1At?: Instant;
 }
 
 export class Initiation {
@@ -82,8 +97,8 @@ export class Initiation {
   readonly #context: AssociationContext;
   readonly #association: AssociationHandle;
   readonly #owner: InitiationOwner;
-  /** For opportunistic mode: the only address to send I1 to. */
-  readonly #address: Uint8Array | undefined;
+  readonly #options: InitiationOptions;
+  readonly #fallback: SuiteFallback;
   /** R1 packets not looked at yet, oldest first; bounded. */
   readonly #candidates: R1Candidate[] = [];
   #work: R1Work | undefined;
@@ -93,6 +108,8 @@ export class Initiation {
   readonly #unreachable = new Set<string>();
   #pathCount = 0;
   #retryAt: Instant;
+  /** Until when further R1s are awaited before any is looked at, or an I1 is sent because of one. */
+  #collectUntil: Instant | undefined;
   #lastRefusal: DropReason | undefined;
 
   constructor(
@@ -100,25 +117,37 @@ export class Initiation {
     context: AssociationContext,
     association: AssociationHandle,
     owner: InitiationOwner,
-    address: Uint8Array | undefined,
+    options: InitiationOptions,
   ) {
     this.startedAt = now;
-    this.#retryAt = now;
+    this.#retryAt = options.firstI1At ?? now;
     this.#context = context;
     this.#association = association;
     this.#owner = owner;
-    this.#address = address;
+    this.#options = options;
+    this.#fallback = new SuiteFallback(context.policyFor(association.peerHit).hitSuites);
   }
 
   /** When `handleTimeout` has work. */
   get retryAt(): Instant {
-    return this.#retryAt;
+    return earliest(this.#retryAt, this.#collectUntil)!;
   }
 
-  /** Sends I1, again and then to the next address, until the tries are used up (§6.6). */
+  /** Looks at the R1s that were collected; sends I1 until the tries are used up (§6.6). */
   handleTimeout(now: Instant): void {
+    if (this.#collectUntil !== undefined && this.#collectUntil <= now) {
+      this.#collectUntil = undefined;
+      if (this.#candidates.length > 0) this.#verifyNext(now);
+      else this.#changeHit(now);
+      this.#context.reschedule(this.#association);
+    } else if (this.#retryAt <= now) {
+      this.#retry(now);
+    }
+  }
+
+  #retry(now: Instant): void {
     const { settings } = this.#context;
-    if (this.#work !== undefined) {
+    if (this.#work !== undefined || this.#collectUntil !== undefined) {
       // An R1 is being worked on: another I1 would only bring another R1.
       this.#retryAt = after(now, settings.i1Timeout);
     } else if (this.#attempts >= this.#triesMax) {
@@ -156,8 +185,9 @@ export class Initiation {
     const { settings } = this.#context;
     const { localHit, peerHit } = this.#association;
     const { dhGroups } = this.#context.policyFor(peerHit);
-    const paths = this.#address !== undefined
-      ? this.#context.pathsTo([this.#address])
+    const { address } = this.#options;
+    const paths = address !== undefined
+      ? this.#context.pathsTo([address])
       : this.#context.pathsOf(now, peerHit);
     if (paths.length === 0) return false;
     const addresses = paths[this.#attempts % paths.length]!;
@@ -175,14 +205,52 @@ export class Initiation {
 
   /** §6.8 steps 1 to 3: an R1 for these HITs, or from the address of an opportunistic I1. */
   handleR1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
-    if (this.#address !== undefined && !bytesEqual(addresses.peer, this.#address)) {
+    const { address } = this.#options;
+    if (address !== undefined && !bytesEqual(addresses.peer, address)) {
       return "hip-no-association";
     }
     if (this.#candidates.length >= MAX_R1_CANDIDATES) return "hip-busy";
-    const generation = r1Generation(packet);
+    const generation = this.#isUnverifiable(packet) ? -1n : r1Generation(packet);
     this.#candidates.push({ bytes: packet.bytes, addresses, receivedAt: now, generation });
-    if (this.#work === undefined) this.#verifyNext(now);
+    if (this.#work !== undefined || this.#collectUntil !== undefined) return undefined;
+    if (this.#expectsMore(generation)) this.#collect(now);
+    else this.#verifyNext(now);
     return undefined;
+  }
+
+  /** Takes over R1s that came for an I1 of before. */
+  addCandidates(now: Instant, r1s: readonly R1Candidate[]): void {
+    this.#candidates.push(...r1s);
+    if (this.#work === undefined) this.#verifyNext(now);
+  }
+
+  /**
+   * Whether other R1s may come that are better: after several I1s, and when this one is older than
+   * what the peer has shown before (§4.1.4).
+   */
+  #expectsMore(generation: bigint): boolean {
+    const { knownGeneration } = this.#options;
+    if (this.#context.settings.r1CollectionTime === 0) return false;
+    return this.#attempts > 1 || (knownGeneration !== undefined && generation < knownGeneration);
+  }
+
+  #collect(now: Instant): void {
+    this.#collectUntil = after(now, this.#context.settings.r1CollectionTime);
+    this.#context.reschedule(this.#association);
+  }
+
+  /** In opportunistic mode a Responder may have a HIT of any suite (§4.1.8). */
+  #isUnverifiable(packet: HipPacket): boolean {
+    return this.#options.address !== undefined && this.#fallback.isUnverifiable(packet);
+  }
+
+  /** Begins again under another HIT, within the tries that are left (§6.8 step 6). */
+  #changeHit(now: Instant): void {
+    const suites = this.#fallback.take();
+    const localHit = suites && this.#context.localHitOf(suites);
+    if (localHit === undefined || !this.#owner.adoptLocal(now, localHit)) return;
+    this.#retryAt = now;
+    this.#retry(now);
   }
 
   /** R1 packets that nobody has looked at, now the caller's. */
@@ -228,10 +296,32 @@ export class Initiation {
   #verifyNext(now: Instant): void {
     this.#work = undefined;
     const r1 = this.#takeNewest();
-    if (r1 === undefined) return;
+    if (r1 === undefined) {
+      // Others may still come before we begin again (§6.8 step 6).
+      if (this.#fallback.isWanted && this.#options.mayChangeHit) this.#collect(now);
+      return;
+    }
+    const packet = parseHipPacket(r1.bytes);
+    if (this.#isUnverifiable(packet)) {
+      this.#takeHearsay(now, packet);
+      return;
+    }
     const expectedIdentity = this.#context.expectedIdentity(now, this.#association.peerHit);
     const job = this.#submit({ kind: "verify-r1", r1: r1.bytes, expectedIdentity });
     this.#work = { r1, job, searchFrom: now, searchUntil: now, tries: 0 };
+  }
+
+  /** An R1 whose signature is beyond us; nothing but its list of suites is read (§4.1.8). */
+  #takeHearsay(now: Instant, packet: HipPacket): void {
+    try {
+      this.#fallback.noteUnverifiable(packet, hitSuiteId(this.#association.localHit));
+    } catch (error) {
+      if (!(error instanceof MalformedPacketError)) throw error;
+      this.#drop(now, "hip-malformed", error.message);
+      return;
+    }
+    const suite = hitSuiteId(packet.senderHit);
+    this.#drop(now, "hip-unsupported-suite", `the Responder has HIT suite ${suite}`);
   }
 
   /** Of several R1s the one of the latest generation is answered (§6.8 step 5). */
@@ -248,12 +338,14 @@ export class Initiation {
     const { settings, access, random } = this.#context;
     const packet = parseHipPacket(r1.bytes);
     // §6.8 step 9: the user who names a HIT wants just that peer, anonymous or not.
-    if (this.#address !== undefined && access.refusesAnonymous && isAnonymous(r1.bytes)) {
+    if (this.#options.address !== undefined && access.refusesAnonymous && isAnonymous(r1.bytes)) {
       this.#drop(now, "hip-refused", "whoever answered is anonymous");
       return;
     }
     const policy = this.#context.policyFor(packet.senderHit);
-    const choice = chooseFromR1(packet, policy, hitSuiteId(this.#association.localHit));
+    const ownSuite = hitSuiteId(this.#association.localHit);
+    const misfit = this.#fallback.checkVerified(packet, ownSuite);
+    const choice = misfit ?? chooseFromR1(packet, policy, ownSuite);
     if (isFailure(choice)) {
       const error = R1_ERRORS[choice.reason];
       this.#context.report(now, this.#association, r1.addresses, error, { withHostId: true });
@@ -265,7 +357,7 @@ export class Initiation {
       this.#drop(now, "hip-puzzle-unsolvable", `2^${puzzle.difficultyK} hashes on average`);
       return;
     }
-    if (this.#address !== undefined && !this.#owner.adoptPeer(packet.senderHit)) {
+    if (this.#options.address !== undefined && !this.#owner.adoptPeer(packet.senderHit)) {
       this.#drop(now, "hip-tie-break", "there is an association with this HIT already");
       return;
     }

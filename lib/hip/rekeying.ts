@@ -19,7 +19,7 @@
 
 import { wipe } from "../base/bytes.ts";
 import { randomBytes, randomUint32 } from "../base/random.ts";
-import { after, type Duration, earliest, type Instant, milliseconds } from "../base/time.ts";
+import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import type { DhKeyPair } from "../crypto/dh_group.ts";
 import type { Keymat } from "../crypto/keymat.ts";
 import { rhashLength } from "../crypto/rhash.ts";
@@ -548,18 +548,6 @@ export class Rekeying {
     for (const { inbound } of this.#retiring.splice(0)) this.#remove(inbound);
     wipe(this.#material.keymat.prk, this.#material.keyPair.privateKey);
   }
-}
-
-/** Round trip as the base exchange suggests it: an Initiator waits for two beside the puzzle. */
-export function roundTripOf(association: {
-  readonly role: "initiator" | "responder";
-  readonly baseExchangeTime: Duration | undefined;
-  readonly puzzleTime: Duration | undefined;
-}): Duration | undefined {
-  const { role, baseExchangeTime, puzzleTime } = association;
-  return role === "responder" || baseExchangeTime === undefined
-    ? undefined
-    : milliseconds((baseExchangeTime - (puzzleTime ?? 0)) / 2);
 }
 
 /** Overwrites what a job was given and made when nobody waits for it any more. */

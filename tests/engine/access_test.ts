@@ -145,7 +145,7 @@ Deno.test("An exchange that the host starts itself goes through, though the peer
     connect(pair);
     pair.b.engine.connect(pair.now, pair.a.hit);
   });
-  pair.advance(seconds(5));
+  pair.advance(seconds(20));
   assert.deepEqual(states(pair).sort(), ["ESTABLISHED", "ESTABLISHED"]);
 });
 

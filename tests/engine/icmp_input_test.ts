@@ -62,6 +62,8 @@ for (const version of VERSIONS) {
     pair.passes = () => true;
     pair.inject(pair.b, i1s.at(-1)!);
     pair.settle();
+    // After several I1s it waits for further R1s.
+    pair.advance(milliseconds(200));
     assert.equal(stateOf(pair), "ESTABLISHED");
     assert.deepEqual(drops(pair.a), {});
   });

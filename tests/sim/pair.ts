@@ -14,6 +14,8 @@ export interface PairOptions {
   readonly family?: 4 | 6;
   readonly link?: Partial<LinkConditions>;
   readonly settings?: Partial<ControlSettings>;
+  /** Where Bob's differ from Alice's. */
+  readonly bobSettings?: Partial<ControlSettings>;
   readonly alice?: PrivateHostIdentity;
   readonly bob?: PrivateHostIdentity;
   /** What differs from `SIM_POLICY`. */
@@ -43,7 +45,7 @@ export function makePair(options: PairOptions = {}): Pair {
     identity: options.bob ?? testIdentity("ecdsa-p256", "bob"),
     addresses: [b!],
     policy: { ...SIM_POLICY, ...options.bobPolicy },
-    settings,
+    settings: { ...settings, ...options.bobSettings },
   });
   const link = world.link(alice, bob, options.link);
   alice.knows(bob);

@@ -101,7 +101,8 @@ Deno.test("ESP-112 SEC-008 an I2 replayed after the association has ended brings
 });
 
 Deno.test("BEX-042 FSM-036 an R2 lost until R2-SENT has ended is still sent again", () => {
-  const { world, alice, bob, link } = makePair();
+  const bobSettings = { i2Timeout: milliseconds(500), i2RetriesMax: 1 };
+  const { world, alice, bob, link } = makePair({ bobSettings });
   alice.application.ping(bob);
   link.loses = ({ name }) => name === "R2" && bob.stateTowards(alice) !== "ESTABLISHED";
   world.runUntil(() => bob.stateTowards(alice) === "ESTABLISHED", seconds(10));

@@ -134,6 +134,11 @@ export const NOTIFY_TYPES = [
 ] as const;
 export const NOTIFY = constants(NOTIFY_TYPES);
 
+/** Whether a Notify message type reports an error rather than a status (RFC 7401 §5.2.19). */
+export function isNotifyError(type: number): boolean {
+  return type < 16384;
+}
+
 /** HIT Suite IDs = ORCHID Generation Algorithm IDs, 4 bits; not shifted. */
 export const HIT_SUITES = [
   ["RESERVED", 0, "7401 §5.2.10"],
