@@ -40,9 +40,10 @@ const ICMP_PROGRAM: readonly Instruction[] = [
 /** The packet begins with the ICMPv6 header. */
 const ICMPV6_PROGRAM: readonly Instruction[] = [
   [LOAD, 0, 0, 0],
-  // Destination Unreachable, Packet Too Big.
-  [JUMP_IF_EQUAL, 1, 0, 1],
-  [JUMP_IF_EQUAL, 0, 5, 2],
+  // Destination Unreachable, Packet Too Big, Parameter Problem.
+  [JUMP_IF_EQUAL, 2, 0, 1],
+  [JUMP_IF_EQUAL, 1, 0, 2],
+  [JUMP_IF_EQUAL, 0, 5, 4],
   [LOAD, 0, 0, 8 + 6],
   [JUMP_IF_EQUAL, 2, 0, 50],
   [JUMP_IF_EQUAL, 1, 0, 139],

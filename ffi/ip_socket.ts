@@ -31,6 +31,9 @@ import { setSocketOption, trySocketOption } from "./socket_option.ts";
 /** Octets that the kernel may hold for us in each direction. */
 const QUEUE_SIZE = 4 << 20;
 
+/** Errors that are read away at once; more are met at the next call. */
+const MOST_ERRORS = 1000;
+
 /** Offset of the IPv4 part of a mapped address. */
 const MAPPED = 12;
 
@@ -66,6 +69,8 @@ export function openIpSocket(
       return new Ipv4Socket(descriptor, protocol);
     }
     setSocketOption(descriptor, c.SOL_IPV6, c.IPV6_MTU_DISCOVER, c.IPV6_PMTUDISC_WANT);
+    // Without it the kernel does not take Packet Too Big to heart (rawv6_err in net/ipv6/raw.c).
+    setSocketOption(descriptor, c.SOL_IPV6, c.IPV6_RECVERR, 1);
     setSocketOption(descriptor, c.SOL_IPV6, c.IPV6_RECVPKTINFO, 1);
     setSocketOption(descriptor, c.SOL_IPV6, c.IPV6_RECVTCLASS, 1);
     setSocketOption(descriptor, c.SOL_IPV6, c.IPV6_RECVHOPLIMIT, 1);
@@ -123,6 +128,8 @@ abstract class RawSocket implements IpSocket {
   #used = 0;
   readonly #queue: PacketBuffer[] = [];
   readonly #controlPath = new PacketPath();
+  /** Takes what nobody looks at: without room for anything. */
+  readonly #discarded = new MessageBatch(1, 0, 0);
 
   /** @param makeBatch Makes messages of the family, control messages laid out; to send or to receive. */
   constructor(
@@ -170,6 +177,7 @@ abstract class RawSocket implements IpSocket {
   flush(onFailure: (buffer: PacketBuffer, result: SendResult) => void): void {
     const count = this.#queue.length;
     let at = 0;
+    let retried = -1;
     while (at < count) {
       const sent = this.#sendFrom(at, count);
       if (sent > 0) {
@@ -177,7 +185,12 @@ abstract class RawSocket implements IpSocket {
         continue;
       }
       // The error is that of the first one; what comes behind it is tried by itself.
-      onFailure(this.#queue[at]!, sendFailure(lastErrno()));
+      const result = sendFailure(lastErrno());
+      if (retried !== at && this.#isOfEarlierPacket(result)) {
+        retried = at;
+        continue;
+      }
+      onFailure(this.#queue[at]!, result);
       at++;
     }
     this.#queue.length = 0;
@@ -191,6 +204,9 @@ abstract class RawSocket implements IpSocket {
     path.hopLimit = packet.hopLimit;
     this.putHeader(this.#single, 0, path);
     this.#single.pointAt(0, packet.bytes, 0, packet.bytes.length);
+    if (libc.sendmsg(this.descriptor, this.#single.pointerAt(0), 0) >= 0) return "sent";
+    const result = sendFailure(lastErrno());
+    if (!this.#isOfEarlierPacket(result)) return result;
     if (libc.sendmsg(this.descriptor, this.#single.pointerAt(0), 0) >= 0) return "sent";
     return sendFailure(lastErrno());
   }
@@ -213,14 +229,14 @@ abstract class RawSocket implements IpSocket {
   #receiveBatch(): number {
     const count = Math.min(BATCH_SIZE, this.#slabs.length);
     const received = libc.recvmmsg(this.descriptor, this.#incoming.pointerAt(0), count, 0, null);
-    return received < 0 ? nothingReceived() : received;
+    return received < 0 ? this.#nothingReceived() : received;
   }
 
   #receiveOneByOne(): number {
     const count = Math.min(BATCH_SIZE, this.#slabs.length);
     for (let i = 0; i < count; i++) {
       const length = libc.recvmsg(this.descriptor, this.#incoming.pointerAt(i), 0);
-      if (length < 0) return i + nothingReceived();
+      if (length < 0) return i + this.#nothingReceived();
       this.#incoming.setLength(i, length);
     }
     return count;
@@ -232,14 +248,34 @@ abstract class RawSocket implements IpSocket {
     if (this.isBatched) return libc.sendmmsg(this.descriptor, pointer, count - at, 0);
     return libc.sendmsg(this.descriptor, pointer, 0) < 0 ? -1 : 1;
   }
-}
 
-/** @throws {SyscallError} When the socket is gone. */
-function nothingReceived(): 0 {
-  const errno = lastErrno();
-  if (errno === ERRNO.EBADF) throw new SyscallError("receive from a raw socket", errno);
-  // What is left are errors of packets sent earlier, which ICMP reported; they were read now.
-  return 0;
+  /** @throws {SyscallError} When the socket is gone. */
+  #nothingReceived(): 0 {
+    const errno = lastErrno();
+    if (errno === ERRNO.EBADF) throw new SyscallError("receive from a raw socket", errno);
+    if (errno !== ERRNO.EAGAIN) this.#forgetErrors();
+    return 0;
+  }
+
+  /** Whether a packet failed for what ICMP said of an earlier one: then it may be sent again. */
+  #isOfEarlierPacket(result: SendResult): boolean {
+    return result !== "busy" && this.#forgetErrors() > 0;
+  }
+
+  /**
+   * Errors of packets sent earlier, which ICMP reported: the kernel has drawn its conclusions, ours
+   * come by the ICMP socket. As long as they wait, the socket counts as readable.
+   *
+   * @returns How many there were.
+   */
+  #forgetErrors(): number {
+    const pointer = this.#discarded.pointerAt(0);
+    let count = 0;
+    while (
+      count < MOST_ERRORS && libc.recvmsg(this.descriptor, pointer, c.MSG_ERRQUEUE) >= 0
+    ) count++;
+    return count;
+  }
 }
 
 /** Control messages of a packet: packet information, then two integers. */

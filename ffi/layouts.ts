@@ -56,6 +56,7 @@ export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const MSG_TRUNC = 0x20;
+export const MSG_ERRQUEUE = 0x2000;
 
 // asm-generic/socket.h
 export const SOL_SOCKET = 1;
@@ -76,6 +77,7 @@ export const IP_PMTUDISC_WANT = 1;
 export const SOL_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_PMTUDISC_WANT = 1;
+export const IPV6_RECVERR = 25;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_RECVHOPLIMIT = 51;

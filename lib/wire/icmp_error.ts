@@ -23,6 +23,9 @@ const MESSAGE_HEADER_LENGTH = 8;
 /** Octets of an IPv6 fragment header (RFC 8200 §4.5). */
 const FRAGMENT_HEADER_LENGTH = 8;
 
+/** What ICMPv6 says in place of "protocol unreachable": Parameter Problem, code 1 (RFC 4443 §3.4). */
+const UNRECOGNIZED_NEXT_HEADER = 1;
+
 /** The beginning of a packet, as an error quotes it. Slices are views. */
 export interface QuotedPacket {
   /** Both 16 octets. */
@@ -68,9 +71,9 @@ export function parseIcmpError(
   const word = new DataView(message.buffer, message.byteOffset).getUint32(4);
   if (isV6) {
     if (type === ICMPV6_TYPE.packetTooBig) return { kind: "too-big", mtu: word, quoted };
-    return type === ICMPV6_TYPE.destinationUnreachable
-      ? { kind: "unreachable", quoted }
-      : undefined;
+    const isUnreachable = type === ICMPV6_TYPE.destinationUnreachable ||
+      (type === ICMPV6_TYPE.parameterProblem && message[1] === UNRECOGNIZED_NEXT_HEADER);
+    return isUnreachable ? { kind: "unreachable", quoted } : undefined;
   }
   if (type !== ICMP_TYPE.destinationUnreachable) return undefined;
   return message[1] === ICMP_UNREACHABLE.fragmentationNeeded

@@ -10,7 +10,7 @@ import { HIP_FIELD } from "../../lib/wire/hip/packet.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { End, EnginePair } from "../support/engine_pair.ts";
 import { ESP, swallowing, typeOf } from "../support/engine_story.ts";
-import { tooBig, unreachable } from "../support/icmp_errors.ts";
+import { noRoute, tooBig, unreachable } from "../support/icmp_errors.ts";
 import { testIdentity } from "../support/identities.ts";
 
 const VERSIONS = [4, 6] as const;
@@ -35,7 +35,11 @@ function drops(end: End): Partial<Record<DropReason, number>> {
 }
 
 /** A has sent I1 after I1 in vain for so long; every one was answered with ICMP if asked for. */
-function unanswered(pair: EnginePair, span: number, withIcmp: boolean): OutgoingPacket[] {
+function unanswered(
+  pair: EnginePair,
+  span: number,
+  icmp?: (i1: OutgoingPacket) => OutgoingPacket,
+): OutgoingPacket[] {
   const i1s: OutgoingPacket[] = [];
   pair.passes = (packet) => {
     if (typeOf(packet) !== PACKET.I1) return true;
@@ -46,17 +50,19 @@ function unanswered(pair: EnginePair, span: number, withIcmp: boolean): Outgoing
   pair.settle();
   let answered = 0;
   for (let waited = 0; waited < span; waited += 100) {
-    if (withIcmp) { for (const i1 of i1s.slice(answered)) pair.inject(pair.a, unreachable(i1)); }
+    if (icmp !== undefined) {
+      for (const i1 of i1s.slice(answered)) pair.inject(pair.a, icmp(i1));
+    }
     answered = i1s.length;
     pair.advance(milliseconds(100));
   }
   return i1s;
 }
 
-for (const version of VERSIONS) {
-  Deno.test(`BEX-009 BEX-011 SEC-009 an I1 that ICMPv${version === 4 ? 4 : 6} calls unreachable still waits more than two seconds for its R1`, () => {
-    const pair = makePair(version);
-    const i1s = unanswered(pair, 2400, true);
+for (const [version, icmp] of [4, 6].flatMap((v) => [[v, unreachable], [v, noRoute]] as const)) {
+  Deno.test(`BEX-009 BEX-011 SEC-009 an I1 of which ICMP for IPv${version} says "${icmp.name}" still waits more than two seconds for its R1`, () => {
+    const pair = makePair(version === 4 ? 4 : 6);
+    const i1s = unanswered(pair, 2400, icmp);
     assert.equal(stateOf(pair), "I1-SENT");
     assert.equal(i1s.length, 3);
     pair.passes = () => true;
@@ -71,11 +77,11 @@ for (const version of VERSIONS) {
 
 Deno.test("BEX-010 where ICMP says that nobody is there the wait is shorter, else it is not", () => {
   const hinted = makePair();
-  unanswered(hinted, 3000, true);
+  unanswered(hinted, 3000, unreachable);
   assert.equal(stateOf(hinted), "E-FAILED");
   assert.match(hinted.a.engine.association(hinted.b.hit)!.failure!, /ICMP/);
   const silent = makePair();
-  unanswered(silent, 3000, false);
+  unanswered(silent, 3000);
   assert.equal(stateOf(silent), "I1-SENT");
 });
 
@@ -91,7 +97,7 @@ Deno.test("BEX-010 one way that leads nowhere does not shorten the wait for the 
     source: "static",
     expires: undefined,
   });
-  const i1s = unanswered(pair, 700, false);
+  const i1s = unanswered(pair, 700);
   pair.inject(pair.a, unreachable(i1s[0]!));
   pair.advance(seconds(3));
   assert.equal(stateOf(pair), "I1-SENT");
@@ -181,7 +187,7 @@ Deno.test("ESP-215 each kind of ICMP error is believed only where the settings s
   for (const accepted of kinds) {
     const pair = makePair(4, { acceptedIcmp: [accepted] });
     const { a } = pair;
-    const [i1] = unanswered(pair, 100, false);
+    const [i1] = unanswered(pair, 100);
     pair.inject(a, unreachable(i1!));
     pair.inject(a, tooBig(i1!, 1000));
     assert.equal(drops(a)["icmp-not-accepted"], 1);

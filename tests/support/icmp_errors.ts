@@ -2,21 +2,54 @@
 
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import { buildIcmpUnreachable, ICMP_UNREACHABLE } from "../../lib/wire/icmp.ts";
-import { buildIcmpv6PacketTooBig, buildIcmpv6Unreachable } from "../../lib/wire/icmpv6.ts";
+import { upperLayerChecksum } from "../../lib/wire/checksum.ts";
+import {
+  buildIcmpv6PacketTooBig,
+  buildIcmpv6ParameterProblem,
+  buildIcmpv6Unreachable,
+  ICMPV6_UNREACHABLE,
+} from "../../lib/wire/icmpv6.ts";
 import { isIpv4, parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { buildIpv4Packet, IPV4_HEADER_LENGTH } from "../../lib/wire/ipv4.ts";
-import { buildIpv6Packet, IPV6_HEADER_LENGTH } from "../../lib/wire/ipv6.ts";
+import {
+  buildIpv6Packet,
+  IPV6_HEADER_LENGTH,
+  ipv6Destination,
+  ipv6Source,
+  NEXT_HEADER,
+} from "../../lib/wire/ipv6.ts";
 
-/** Codes of "protocol unreachable" for IPv4, and the nearest that ICMPv6 has: "port". */
-const CODES = { 4: ICMP_UNREACHABLE.protocol, 6: 4 } as const;
-
-/** A message about `about`, on its way to whoever sent that. */
+/** "Protocol unreachable", on its way to whoever sent `about`; for IPv6 what a host says there. */
 export function unreachable(about: OutgoingPacket): OutgoingPacket {
+  const code = ICMP_UNREACHABLE.protocol;
   return message(
     about,
-    (quoted, router) => buildIcmpUnreachable(quoted, router, CODES[4]),
-    (quoted, router) => buildIcmpv6Unreachable(quoted, router, CODES[6]),
+    (quoted, router) => buildIcmpUnreachable(quoted, router, code),
+    (quoted, router) => {
+      // Parameter Problem, unrecognized Next Header (RFC 4443 §3.4).
+      const whole = buildIcmpv6ParameterProblem(quoted, router, 6);
+      whole[IPV6_HEADER_LENGTH + 1] = 1;
+      return withIcmpv6Checksum(whole);
+    },
   );
+}
+
+/** What a router says that has no way to there. */
+export function noRoute(about: OutgoingPacket): OutgoingPacket {
+  return message(
+    about,
+    (quoted, router) => buildIcmpUnreachable(quoted, router, ICMP_UNREACHABLE.network),
+    (quoted, router) => buildIcmpv6Unreachable(quoted, router, ICMPV6_UNREACHABLE.noRoute),
+  );
+}
+
+function withIcmpv6Checksum(packet: Uint8Array): Uint8Array {
+  const at = IPV6_HEADER_LENGTH;
+  packet.fill(0, at + 2, at + 4);
+  const [source, destination] = [ipv6Source(packet), ipv6Destination(packet)];
+  const sum = upperLayerChecksum(source, destination, NEXT_HEADER.icmpv6, packet, at);
+  packet.set([sum >>> 8, sum & 0xff], at + 2);
+  return packet;
 }
 
 /** "Fragmentation needed", or Packet Too Big. @param mtu Octets. */

@@ -112,3 +112,37 @@ for (const family of ["6", "4"]) {
     });
   }
 }
+
+Deno.test({
+  name: "HDR-021 HIP packets above 1280 octets leave in fragments where a link carries no more",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withNamespaces(2, async (a, b) => {
+      await join(a, b);
+      for (const namespace of [a, b]) await namespace.ip("link set eth0 mtu 1280");
+      const packet = { protocol: 139, source: "fd00::1", destination: "fd00::2", length: 1400 };
+      const received = await exchange(a, b, packet);
+      assert.deepEqual(received, expected(139, packet.source, packet.destination, 1400));
+    }),
+});
+
+Deno.test({
+  name:
+    "HDR-022 A flood of first fragments takes no more memory than the limit of the namespace, " +
+    "and whole packets get through",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withNamespaces(2, async (a, b) => {
+      await join(a, b);
+      const limit = Number(await b.read("/proc/sys/net/ipv6/ip6frag_high_thresh"));
+      const sent = await a.fixture<number>("flood_fragments.ts", "fd00::1", "fd00::2", "20000");
+      assert.ok(sent * 1400 > 2 * limit, `${sent} fragments do not fill ${limit} octets`);
+      const [, memory] = /FRAG6: inuse \d+ memory (\d+)/
+        .exec(await b.read("/proc/net/sockstat6"))!;
+      const [low, high] = [limit * 0.9, limit * 1.05];
+      assert.ok(Number(memory) > low && Number(memory) < high, `${memory} of ${limit}`);
+      const packet = { protocol: 139, source: "fd00::1", destination: "fd00::2", length: 400 };
+      const received = await exchange(a, b, packet);
+      assert.deepEqual(received, expected(139, packet.source, packet.destination, 400));
+    }),
+});

@@ -58,3 +58,16 @@ Deno.test({
       assert.doesNotMatch(seen.rest, /2001:2[0-9a-f]?:|139/);
     }),
 });
+
+Deno.test({
+  name:
+    "ESP-204 The checksum of what was in ESP is verified, over the HITs, before a program has it",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withNamespaces(1, async (a) => {
+      const seen = await a.fixture<{ delivered: boolean[]; received: string[] }>(
+        "deliver_to_socket.ts",
+      );
+      assert.deepEqual(seen, { delivered: [true, true], received: ["right"] });
+    }),
+});

@@ -71,3 +71,20 @@ Deno.test({
       assert.match(nobody.stderr, /^hip ping: nobody\.hip\.test cannot be reached .*NXDOMAIN/);
     }),
 });
+
+for (const families of ["ipv4", "ipv6"] as const) {
+  Deno.test({
+    name: `BEX-010 ${families}: a host without HIP says so by ICMP, and the wait for it is shorter`,
+    ignore: CANNOT_RUN,
+    fn: () =>
+      withScene({ families }, async ({ client, server }) => {
+        await stopLabAgent(server, SELF);
+        const begin = performance.now();
+        const result = await hip(client, "ping", SERVER_NAME);
+        const seconds = (performance.now() - begin) / 1000;
+        assert.equal(result.code, 1);
+        assert.match(result.stderr, /ICMP/);
+        assert.ok(seconds > 2 && seconds < 4, `${seconds} s`);
+      }),
+  });
+}
