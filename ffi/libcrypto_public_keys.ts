@@ -29,6 +29,10 @@ export function openLibcryptoPublicKeys(): PublicKeyProvider | undefined {
     name: "libcrypto",
     sign: (identity, message, random) =>
       signatures.sign(identity, message) ?? other.sign(identity, message, random),
+    forget: (identity) => {
+      signatures.forget(identity);
+      other.forget(identity);
+    },
     verify: (signer, signature, message) =>
       signatures.verify(signer, signature, message) ?? other.verify(signer, signature, message),
     generateDhKeyPair: (groupId, random) =>

@@ -80,6 +80,11 @@ export class LibcryptoSignatures {
     );
   }
 
+  /** Frees what was prepared for the signatures of an identity. */
+  forget(identity: PrivateHostIdentity): void {
+    this.#privateKeys.forget(identity);
+  }
+
   /** The signature field, or undefined. @throws {Error} When libcrypto cannot sign with the key. */
   sign(identity: PrivateHostIdentity, message: Uint8Array): Uint8Array | undefined {
     const rhash = rhashForAlgorithm(identity.algorithm);

@@ -26,6 +26,7 @@ export const DROP_REASONS = {
   "tun-offload-malformed": "virtio_net_hdr does not fit the packet that came with it",
   "tun-not-a-hit": "destination is not a HIT",
   "tun-source-not-local": "source is not one of the local HITs",
+  "tun-not-anonymous": "source is not the anonymous identity that this peer is to meet",
   "esp-wrong-inner-address": "inner addresses are not the HITs of the SA",
   "sequence-exhausted": "the SA's sequence number space is used up",
   "seal-failed": "the cipher refused to seal the packet",

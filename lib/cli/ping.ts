@@ -14,6 +14,12 @@ const INTERVAL_MS = 500;
 /** How long one reply may take, in milliseconds. */
 const REPLY_MS = 2000;
 
+interface PingOptions {
+  readonly count: string;
+  readonly anonymous?: true;
+  readonly json?: true;
+}
+
 type Connected = AssociationReport & { readonly waitedMs: number };
 
 export function registerPing(program: Command, context: CliContext): void {
@@ -21,16 +27,20 @@ export function registerPing(program: Command, context: CliContext): void {
     .description("measure the way to a peer, through HIP")
     .argument("<peer>", "name or HIT; an address meets whoever is there")
     .option("-c, --count <n>", "requests to send, 1 to 1000000", "3")
+    .option("--anonymous", "meet the peer under an identity made for it, gone after use")
     .option("--json", "print JSON")
-    .addHelpText("after", example("sudo hip ping www.example.org -c 1"))
-    .action(async (peer: string, options: { count: string; json?: true }, command: Command) => {
+    .addHelpText(
+      "after",
+      example("sudo hip ping www.example.org -c 1", "sudo hip ping --anonymous www.example.org"),
+    )
+    .action(async (peer: string, options: PingOptions, command: Command) => {
       const requests = Number(options.count);
       if (!(Number.isInteger(requests) && requests >= 1 && requests <= 1_000_000)) {
         throw new UserError(`--count must be 1 to 1000000, not "${options.count}".`);
       }
       const client = await ApiClient.connect(pathsOf(command, context).socketFile);
       try {
-        await ping(client, peer, requests, options.json ?? false, context);
+        await ping(client, peer, requests, options, context);
       } finally {
         client.close();
       }
@@ -41,16 +51,21 @@ async function ping(
   client: ApiClient,
   peer: string,
   requests: number,
-  isJson: boolean,
+  options: PingOptions,
   { output }: CliContext,
 ): Promise<void> {
-  const association = await client.call<Connected>("connect", { peer });
-  if (!isJson) { for (const line of connectionLines(peer, association)) output.print(line); }
+  const [isJson, anonymous] = [options.json === true, options.anonymous === true];
+  const association = await client.call<Connected>("connect", { peer, anonymous });
+  if (!isJson) {
+    for (const line of connectionLines(peer, association)) output.print(line);
+    if (anonymous) output.print(`as ${association.localHit}, made for this peer alone`);
+  }
   const times: number[] = [];
   for (let sequence = 1; sequence <= requests; sequence++) {
     if (sequence > 1) await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     const { rttMs } = await client.call<{ rttMs: number | null }>("ping", {
       peer: association.peerHit,
+      from: association.localHit,
       sequence,
       timeoutMs: REPLY_MS,
     });

@@ -35,7 +35,11 @@ export function registerStatus(program: Command, context: CliContext): void {
 export function statusLines(report: StatusReport, paint: Output["paint"]): string[] {
   const lines: string[] = [];
   for (const identity of report.identities) {
-    const mark = identity.isDefault && report.identities.length > 1 ? "  (default)" : "";
+    const marks = [
+      ...identity.isDefault && report.identities.length > 1 ? ["default"] : [],
+      ...identity.isAnonymous && identity.name !== "anonymous" ? ["anonymous"] : [],
+    ];
+    const mark = marks.length === 0 ? "" : `  (${marks.join(", ")})`;
     lines.push(`${paint("bold", identity.name)}  ${identity.hit}  ${identity.kind}${mark}`);
   }
   const state = report.isReady ? paint("green", "up") : paint("yellow", "starting");
@@ -70,7 +74,7 @@ function associationCells(association: AssociationReport): string[] {
   const form = association.sequenceNumbers === "32-bit in ICV" ? ", 32-bit in ICV" : "";
   const path = peerAddress === null ? "-" : `direct, ${peerAddress}${form}`;
   return [
-    association.name === "" ? "-" : association.name,
+    association.name || (association.isPeerAnonymous ? "(anonymous)" : "-"),
     abbreviateHit(association.peerHit),
     association.state,
     failure === null || isUp ? path : `(${failure})`,

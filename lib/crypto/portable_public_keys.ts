@@ -2,12 +2,13 @@
 
 import { agree, generateDhKeyPair } from "./dh_group.ts";
 import type { PublicKeyProvider } from "./public_key_provider.ts";
-import { signMessage, verifySignature } from "./signature.ts";
+import { forgetSigningKey, signMessage, verifySignature } from "./signature.ts";
 
 /** With the same generator it gives the same octets, so the simulator uses it. */
 export const PORTABLE_PUBLIC_KEYS: PublicKeyProvider = {
   name: "portable",
   sign: signMessage,
+  forget: forgetSigningKey,
   verify: verifySignature,
   generateDhKeyPair,
   agree,

@@ -47,6 +47,11 @@ export class PrivateKeyCache<T> {
     return prepared;
   }
 
+  /** Keeps nothing of an identity's key any more. */
+  forget({ hit }: PrivateHostIdentity): void {
+    this.#drop(toHex(hit));
+  }
+
   #drop(name: string): void {
     const entry = this.#entries.get(name);
     if (entry === undefined) return;

@@ -24,6 +24,9 @@ export interface PublicKeyProvider {
    */
   sign(identity: PrivateHostIdentity, message: Uint8Array, random: Random): Uint8Array;
 
+  /** Drops what was kept of a private key for its next signature, and wipes it where it can. */
+  forget(identity: PrivateHostIdentity): void;
+
   /** Whether the signature is right for the message; false too for a key that cannot be one. */
   verify(signer: PublicHostIdentity, signature: Uint8Array, message: Uint8Array): boolean;
 

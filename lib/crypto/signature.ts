@@ -86,6 +86,11 @@ function runtimeKeyOf(key: EcPrivateKey | Ed25519PrivateKey): KeyObject {
   return createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
 }
 
+/** Keeps nothing of a key of our own any more. */
+export function forgetSigningKey(identity: PrivateHostIdentity): void {
+  privateKeys.forget(identity);
+}
+
 /**
  * Signs with a key of our own.
  *

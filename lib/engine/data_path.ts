@@ -24,6 +24,7 @@ import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
 import type { Audit } from "./audit.ts";
 import { type OutgoingPacket, outgoingPacket, type TableSizes } from "./effects.ts";
 import { packetTooBigAnswer, unreachableAnswer } from "./inner_answers.ts";
+import { hasNoSource, writeSource } from "./source_hit.ts";
 import { Staging } from "./staging.ts";
 
 const IPV6_HEADER = 40;
@@ -37,6 +38,8 @@ const TOO_BIG_PER_SECOND = 100;
 /** What the data path asks of the engine. */
 export interface DataPathOwner {
   isLocal(hit: Uint8Array): boolean;
+  /** The HIT under which this host meets a peer; undefined while it is being made. */
+  localHitFor(peerHit: Uint8Array): Uint8Array | undefined;
   /** The association of a pair of HITs, made when there is none; undefined, and counted, at the limit. */
   associationFor(
     now: Instant,
@@ -93,7 +96,19 @@ export class DataPath {
       }
       return this.#send(now, sa, buffer);
     }
+    if (sa === undefined && hasNoSource(buffer)) return this.#chooseSource(now, buffer);
     return this.#hold(now, sa, buffer);
+  }
+
+  /** RFC 7401 §6.1 step 2: local policy names a source, then all is as if the packet had had it. */
+  #chooseSource(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+    const { bytes, start } = buffer;
+    const peerHit = bytes.slice(start + INNER_DESTINATION, start + INNER_DESTINATION + 16);
+    const localHit = isHit(peerHit) ? this.#owner.localHitFor(peerHit) : undefined;
+    if (localHit === undefined || !writeSource(buffer, localHit)) {
+      return this.#drop("tun-source-not-local");
+    }
+    return this.handleTunPacket(now, buffer);
   }
 
   #outboundFor({ bytes, start }: PacketBuffer): OutboundSa | undefined {

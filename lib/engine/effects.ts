@@ -98,6 +98,13 @@ export type EngineEvent =
     readonly packets: number;
   }
   | {
+    /** An anonymous identity of ours was made, or is gone; ask `status` and `routes` anew. */
+    readonly kind: "identity";
+    readonly at: Instant;
+    readonly localHit: Uint8Array;
+    readonly isGone: boolean;
+  }
+  | {
     /** DNS named a peer; the mapping stands before the answer leaves. */
     readonly kind: "learned";
     readonly at: Instant;
@@ -118,6 +125,8 @@ export interface AssociationStatus {
   readonly peerHit: Uint8Array;
   /** The name it was learned under, or "". */
   readonly name: string;
+  /** Whether the peer said that its identity is anonymous (RFC 7401 §5.1.2). */
+  readonly isPeerAnonymous: boolean;
   /** RFC 7401 §4.4: "ESTABLISHED". */
   readonly state: string;
   readonly role: "initiator" | "responder";
@@ -169,6 +178,9 @@ export interface EngineStatus {
     readonly hit: Uint8Array;
     readonly name: string;
     readonly algorithm: number;
+    /** "ECDSA P-256". */
+    readonly kind: string;
+    readonly isAnonymous: boolean;
     readonly isDefault: boolean;
   }[];
   readonly locators: readonly LocalLocator[];

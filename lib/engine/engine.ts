@@ -36,6 +36,7 @@ import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { isNotifyError, notifyTypeName } from "../wire/hip/code_points.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
+import { AnonymousIdentities, type AnonymousPeer } from "./anonymous_identities.ts";
 import { Audit } from "./audit.ts";
 import {
   type AssociationStatus,
@@ -48,9 +49,10 @@ import {
 } from "./effects.ts";
 import { ControlPath } from "./control_path.ts";
 import { DataPath } from "./data_path.ts";
-import { type EngineOptions, identityWithHit, localHitOf } from "./engine_options.ts";
+import type { EngineOptions } from "./engine_options.ts";
 import { EventLog } from "./event_log.ts";
 import { IcmpInput } from "./icmp_input.ts";
+import { IdentityTable } from "./identity_table.ts";
 import { JobTable } from "./job_table.ts";
 import { associationStatus, identityStatus } from "./status.ts";
 
@@ -61,6 +63,8 @@ export class Engine {
   readonly peers = new PeerDirectory();
   readonly #options: EngineOptions;
   readonly #settings: ControlSettings;
+  readonly #identities: IdentityTable;
+  readonly #anonymous: AnonymousIdentities;
   readonly #access: AccessList;
   readonly #drops = new DropCounters();
   readonly #associations: AssociationTable;
@@ -79,15 +83,15 @@ export class Engine {
   readonly #events = new EventLog();
 
   constructor(options: EngineOptions) {
-    if (options.identities.length === 0) throw new RangeError("Engine needs an identity, got none");
     this.#options = options;
+    this.#identities = new IdentityTable(options.identities);
     this.#settings = { ...DEFAULT_CONTROL_SETTINGS, ...options.settings };
     this.#access = options.access ?? AccessList.OPEN;
     this.#associations = new AssociationTable(this.#settings.maxAssociations);
     this.#failures = new FailureHistory(this.#settings);
     this.#notifier = new Notifier({
       random: options.random,
-      identityOf: (localHit) => identityWithHit(options.identities, localHit).identity,
+      identityOf: (localHit) => this.#identities.require(localHit).identity,
       submit: (addresses, job) => this.#jobs.submit({ kind: "notify", addresses, job }),
     });
     this.#dataPath = this.#makeDataPath();
@@ -121,18 +125,20 @@ export class Engine {
       settings: this.#settings,
     });
     this.#context = this.#makeContext();
+    this.#anonymous = this.#makeAnonymous();
   }
 
   // ---- life ------------------------------------------------------------------------------------
 
   /** Queues the jobs that prepare R1 packets. Before `isReady` no I1 is answered. */
   start(): void {
+    for (const peerHit of this.#access.metAnonymously) this.#anonymous.keep(peerHit);
     this.#desk.start();
   }
 
-  /** Whether an I1 can be answered in every group. */
+  /** Whether an I1 can be answered in every group, and anonymous identities stand ready. */
   get isReady(): boolean {
-    return this.#desk.isReady;
+    return this.#desk.isReady && this.#anonymous.isSettled;
   }
 
   // ---- packets ---------------------------------------------------------------------------------
@@ -191,9 +197,16 @@ export class Engine {
       case "i2":
         this.#desk.handleI2Done(now, owner.pending, result);
         break;
+      case "identity":
+        this.#anonymous.handleMade(now, owner.peer, result);
+        break;
+      case "forget":
+        this.#anonymous.handleForgotten(now, owner.job.identity.hit);
+        break;
     }
     // What was drawn from it, private keys among them, could be drawn from it again.
     if ("seed" in owner.job) wipe(owner.job.seed);
+    this.#anonymous.reap();
     // Harmless for an SPI that an SA has taken over by now.
     if ("inboundSpi" in owner.job) this.#dataPath.saDatabase.releaseSpi(owner.job.inboundSpi);
   }
@@ -233,19 +246,50 @@ export class Engine {
     }
   }
 
-  /** Starts an exchange with a HIT unless there is an association already. */
+  /**
+   * Starts an exchange with a HIT unless there is an association already.
+   *
+   * @param localHit Ours; the one that local policy names when absent.
+   */
   connect(now: Instant, peerHit: Uint8Array, localHit?: Uint8Array): void {
-    const mayChangeHit = localHit === undefined;
-    const association = this.#ensureAssociation(localHit ?? this.#defaultHit, peerHit);
-    association?.initiate(now, { mayChangeHit });
+    const from = localHit ?? this.#localHitFor(peerHit);
+    if (from === undefined) {
+      this.#anonymous.connect(now, { hit: peerHit });
+      return;
+    }
+    const mayChangeHit = localHit === undefined && !this.#identities.isPassing(from);
+    this.#ensureAssociation(from, peerHit)?.initiate(now, { mayChangeHit });
   }
 
-  /** Starts an exchange with whoever answers at an address (RFC 7401 §4.1.8). */
-  connectOpportunistic(now: Instant, address: Uint8Array, localHit = this.#defaultHit): void {
+  /**
+   * Meets a peer under an anonymous identity that is made for it, unless that has happened and its
+   * association still stands. The identity goes with the association.
+   *
+   * @returns False when there are too many anonymous identities.
+   */
+  connectAnonymously(now: Instant, peer: AnonymousPeer): boolean {
+    return this.#anonymous.connect(now, peer);
+  }
+
+  /** Whether a HIT of ours is anonymous, and goes with its association. */
+  isPassing(localHit: Uint8Array): boolean {
+    return this.#identities.isPassing(localHit);
+  }
+
+  /** The source that traffic for a peer is to have, where it is not the default HIT. */
+  get routes(): { readonly localHit: Uint8Array; readonly peerHit: Uint8Array }[] {
+    return this.#anonymous.standing;
+  }
+
+  /** The same with whoever answers at an address (RFC 7401 §4.1.8). @returns Whether there is room. */
+  connectOpportunistic(now: Instant, address: Uint8Array, localHit?: Uint8Array): boolean {
     const anyone = new Uint8Array(16);
-    if (this.#associations.find(localHit, anyone) !== undefined) return;
-    const association = new Association(this.#context, localHit, anyone, address);
-    if (this.#associations.add(association)) association.initiate(now, { mayChangeHit: true });
+    const from = localHit ?? this.#identities.default.identity.hit;
+    if (this.#associations.find(from, anyone) !== undefined) return true;
+    const association = new Association(this.#context, from, anyone, address);
+    if (!this.#associations.add(association)) return false;
+    association.initiate(now, { mayChangeHit: localHit === undefined });
+    return true;
   }
 
   /** Ends the associations with a peer. @returns Whether there was one. */
@@ -283,7 +327,7 @@ export class Engine {
   /** Everything that `hip status` shows. */
   status(): EngineStatus {
     return {
-      identities: identityStatus(this.#options.identities),
+      identities: identityStatus(this.#identities.all),
       locators: this.#locators,
       associations: [...this.#associations].map((association) =>
         associationStatus(association, this.peers.nameOf(association.peerHit))
@@ -321,12 +365,20 @@ export class Engine {
 
   // ---- within ----------------------------------------------------------------------------------
 
-  get #defaultHit(): Uint8Array {
-    return this.#options.identities[0]!.identity.hit;
+  #isLocal(hit: Uint8Array): boolean {
+    return this.#identities.find(hit) !== undefined;
   }
 
-  #isLocal(hit: Uint8Array): boolean {
-    return this.#options.identities.some(({ identity }) => bytesEqual(identity.hit, hit));
+  /**
+   * Local policy for a source HIT (RFC 7401 §6.1 step 2): the anonymous one that the peer is to
+   * meet, or undefined while it is being made; the one it knows already; the default one.
+   */
+  #localHitFor(peerHit: Uint8Array): Uint8Array | undefined {
+    if (this.#access.isMetAnonymously(peerHit)) return this.#anonymous.hitFor(peerHit);
+    const known = this.#associations.withPeer(peerHit)
+      .filter(({ localHit }) => !this.#identities.isPassing(localHit));
+    const [first = undefined] = known;
+    return first?.localHit ?? this.#identities.default.identity.hit;
   }
 
   #ensureAssociation(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined {
@@ -334,6 +386,17 @@ export class Engine {
     if (found !== undefined) return found;
     const association = new Association(this.#context, localHit, peerHit);
     return this.#associations.add(association) ? association : undefined;
+  }
+
+  /** An anonymous identity is for its peer alone, and some peers are to meet no other. */
+  #misused(localHit: Uint8Array, peerHit: Uint8Array): DropReason | undefined {
+    if (this.#associations.find(localHit, peerHit) !== undefined) return undefined;
+    const anonymous = this.#anonymous.hitFor(peerHit);
+    const isIts = anonymous !== undefined && bytesEqual(localHit, anonymous);
+    if (this.#identities.isPassing(localHit) && !isIts) return "tun-source-not-local";
+    if (!this.#access.isMetAnonymously(peerHit) || isIts) return undefined;
+    this.#anonymous.keep(peerHit);
+    return "tun-not-anonymous";
   }
 
   #transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void {
@@ -354,7 +417,13 @@ export class Engine {
     return new DataPath(
       {
         isLocal: (hit) => this.#isLocal(hit),
+        localHitFor: (peerHit) => this.#localHitFor(peerHit),
         associationFor: (now, localHit, peerHit) => {
+          const refusal = this.#misused(localHit, peerHit);
+          if (refusal !== undefined) {
+            this.#drop(now, refusal, "");
+            return undefined;
+          }
           const association = this.#ensureAssociation(localHit, peerHit);
           if (association === undefined) this.#drop(now, "hip-busy", "too many associations");
           return association;
@@ -400,8 +469,27 @@ export class Engine {
     });
   }
 
+  #makeAnonymous(): AnonymousIdentities {
+    return new AnonymousIdentities({
+      random: this.#options.random,
+      identities: this.#identities,
+      submitGenerate: (peer, job) => this.#jobs.submit({ kind: "identity", peer, job }),
+      submitForget: (job) => this.#jobs.submit({ kind: "forget", job }),
+      isNeeded: (localHit) => this.#jobs.needs(localHit),
+      begin: (now, localHit, peer) => {
+        if ("address" in peer) return this.connectOpportunistic(now, peer.address, localHit);
+        const association = this.#ensureAssociation(localHit, peer.hit);
+        association?.initiate(now);
+        return association !== undefined;
+      },
+      changed: (at, localHit, isGone) =>
+        this.#events.add({ kind: "identity", at, localHit, isGone }),
+      drop: (now, reason, detail) => this.#drop(now, reason, detail),
+    });
+  }
+
   #makeContext(): AssociationContext {
-    const { identities, policy, random, espProvider } = this.#options;
+    const { policy, random, espProvider } = this.#options;
     return {
       settings: this.#settings,
       policyFor: (peerHit) => {
@@ -412,9 +500,9 @@ export class Engine {
       random,
       espProvider,
       saDatabase: this.#dataPath.saDatabase,
-      identityOf: (localHit) => identityWithHit(identities, localHit).identity,
-      localHitOf: (suites) => localHitOf(identities, suites),
-      isAnonymous: (localHit) => identityWithHit(identities, localHit).isAnonymous,
+      identityOf: (localHit) => this.#identities.require(localHit).identity,
+      localHitOf: (suites) => this.#identities.hitOfSuite(suites),
+      isAnonymous: (localHit) => this.#identities.require(localHit).isAnonymous,
       expectedIdentity: (now, hit): PublicHostIdentity | undefined =>
         isAllZero(hit) ? undefined : this.peers.lookup(now, hit)?.identity,
       pathsOf: (now, hit) => {
@@ -472,6 +560,9 @@ export class Engine {
     this.#events.add({ kind: "state", at, localHit, peerHit, from, to, why });
     const who = this.peers.nameOf(peerHit) || shortHit(peerHit);
     this.#options.logger.log("info", `${who}: ${from} -> ${to} (${why})`);
-    if (to === "UNASSOCIATED") this.#associations.remove(association);
+    if (to === "ESTABLISHED") this.#anonymous.noteUsed(localHit);
+    if (to !== "UNASSOCIATED") return;
+    this.#associations.remove(association);
+    this.#anonymous.noteEnded(localHit);
   }
 }

@@ -2,17 +2,23 @@
 
 import { espSuite } from "../crypto/esp_suite.ts";
 import type { InboundSa } from "../esp/security_association.ts";
+import { describeAlgorithm } from "../identity/host_identity.ts";
 import type { Association } from "../hip/association.ts";
 import type { AssociationStatus, EngineStatus } from "./effects.ts";
-import type { EngineOptions } from "./engine_options.ts";
+import type { LocalIdentity } from "./engine_options.ts";
 
 /** @param identities The default one first. */
 export function identityStatus(
-  identities: EngineOptions["identities"],
+  identities: readonly LocalIdentity[],
 ): EngineStatus["identities"] {
-  return identities.map(({ identity: { hit, algorithm }, name }, index) => {
-    return { hit, name, algorithm, isDefault: index === 0 };
-  });
+  return identities.map(({ identity, name, isAnonymous }, index) => ({
+    hit: identity.hit,
+    name,
+    algorithm: identity.algorithm,
+    kind: describeAlgorithm(identity),
+    isAnonymous,
+    isDefault: index === 0,
+  }));
 }
 
 /** @param name The name its peer was learned under, or "". */
@@ -24,6 +30,7 @@ export function associationStatus(association: Association, name: string): Assoc
     localHit: association.localHit,
     peerHit: association.peerHit,
     name,
+    isPeerAnonymous: association.isPeerAnonymous,
     state: association.state,
     role: association.role,
     opportunisticAddress: association.opportunisticAddress,

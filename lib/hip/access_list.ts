@@ -27,6 +27,8 @@ export interface AccessRule {
   readonly espSuites?: readonly number[];
   /** Inactivity after which an association with such a peer ends; undefined: the host's. */
   readonly idleTimeout?: Duration;
+  /** Whether we meet this peer, named by its HIT, under an anonymous identity made for it alone. */
+  readonly isMetAnonymously?: boolean;
 }
 
 export class AccessList {
@@ -86,6 +88,18 @@ export class AccessList {
   idleTimeoutFor(hit: Uint8Array, isAnonymous: boolean): Duration | undefined {
     const rules = this.#rules(hit, isAnonymous);
     return rules.find(({ idleTimeout }) => idleTimeout !== undefined)?.idleTimeout;
+  }
+
+  /** The peers that we meet under anonymous identities. */
+  get metAnonymously(): Uint8Array[] {
+    return [...this.#byHit.values()].flatMap(({ subject, isMetAnonymously }) =>
+      isMetAnonymously === true && subject.kind === "hit" ? [subject.hit] : []
+    );
+  }
+
+  /** Whether a peer is one of them. */
+  isMetAnonymously(hit: Uint8Array): boolean {
+    return this.#named(hit)?.isMetAnonymously === true;
   }
 
   /** Every list of ESP suites that some rule has, each once. */

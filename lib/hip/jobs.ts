@@ -12,6 +12,7 @@ import type { DhKeyPair } from "../crypto/dh_group.ts";
 import type { HipKeys, Keymat } from "../crypto/keymat.ts";
 import type { Rhash } from "../crypto/rhash.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
+import type { IdentityKind } from "../identity/host_identity.ts";
 
 /** What we offer and accept, each list most preferred first. */
 export interface ExchangePolicy {
@@ -232,6 +233,28 @@ export interface AgreeDhResult {
   readonly keymat: Keymat;
 }
 
+/** A fresh Host Identity for anonymous use (§5.1.2). */
+export interface GenerateIdentityJob {
+  readonly kind: "generate-identity";
+  readonly seed: Uint8Array;
+  readonly identityKind: IdentityKind;
+}
+
+export interface GenerateIdentityResult {
+  readonly kind: "generate-identity";
+  readonly identity: PrivateHostIdentity;
+}
+
+/** The key will not sign again: whatever was kept of it where jobs are done is dropped. */
+export interface ForgetKeyJob {
+  readonly kind: "forget-key";
+  readonly identity: PrivateHostIdentity;
+}
+
+export interface ForgetKeyResult {
+  readonly kind: "forget-key";
+}
+
 export type Job =
   | BuildR1Job
   | VerifyR1Job
@@ -242,7 +265,9 @@ export type Job =
   | SignPacketJob
   | VerifySignatureJob
   | GenerateDhJob
-  | AgreeDhJob;
+  | AgreeDhJob
+  | GenerateIdentityJob
+  | ForgetKeyJob;
 
 /** The packet or the wish failed for this reason; nothing else was revealed or changed. */
 export interface JobFailure {
@@ -263,4 +288,6 @@ export type JobResult =
   | VerifySignatureResult
   | GenerateDhResult
   | AgreeDhResult
+  | GenerateIdentityResult
+  | ForgetKeyResult
   | JobFailure;

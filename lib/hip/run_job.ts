@@ -10,6 +10,7 @@ import { extractKeymat } from "../crypto/keymat.ts";
 import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
 import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import { SeededRandom } from "../crypto/seeded_random.ts";
+import { generateHostIdentity } from "../identity/host_identity.ts";
 import { emitHipPacket, HIP_PACKET_MAXIMUM, parseHipPacket } from "../wire/hip/packet.ts";
 import { PARAMETER_ORDER } from "../wire/hip/parameter.ts";
 import { buildI2, verifyR1, verifyR2 } from "./initiator.ts";
@@ -73,6 +74,13 @@ function dispatch(job: Job, publicKeys: PublicKeyProvider): JobResult {
       return generateDh(job, publicKeys);
     case "agree-dh":
       return agreeDh(job, publicKeys);
+    case "generate-identity": {
+      const identity = generateHostIdentity(job.identityKind, new SeededRandom(job.seed));
+      return { kind: "generate-identity", identity };
+    }
+    case "forget-key":
+      publicKeys.forget(job.identity);
+      return { kind: "forget-key" };
   }
 }
 

@@ -59,11 +59,23 @@ export interface HostWish {
   readonly innerMtu: number;
   /** Local HITs; the first is the source of packets whose application chose none. */
   readonly hits: readonly Uint8Array[];
+  /** Peers for which another local HIT is the source. */
+  readonly routes?: readonly { readonly peerHit: Uint8Array; readonly localHit: Uint8Array }[];
 }
 
 /** The state that serves `wish`. */
 export function hostPlan(wish: HostWish): HostState {
   const prefix = { address: HIT_PREFIX, length: HIT_PREFIX_LENGTH };
+  const route = (destination: Uint8Array, prefixLength: number, source?: Uint8Array) => ({
+    destination,
+    prefixLength,
+    interfaceIndex: wish.interfaceIndex,
+    table: TABLE.MAIN,
+    type: ROUTE_TYPE.UNICAST,
+    protocol: ROUTE_PROTOCOL.STATIC,
+    metric: ROUTE_METRIC,
+    preferredSource: source,
+  });
   return {
     link: { index: wish.interfaceIndex, isUp: true, mtu: wish.innerMtu },
     addresses: wish.hits.map((address) => ({
@@ -73,16 +85,10 @@ export function hostPlan(wish: HostWish): HostState {
       // Nobody else can have a HIT of ours, and the address must be usable at once.
       flags: ADDRESS_FLAG.NO_DAD | ADDRESS_FLAG.PERMANENT,
     })),
-    routes: [{
-      destination: HIT_PREFIX,
-      prefixLength: HIT_PREFIX_LENGTH,
-      interfaceIndex: wish.interfaceIndex,
-      table: TABLE.MAIN,
-      type: ROUTE_TYPE.UNICAST,
-      protocol: ROUTE_PROTOCOL.STATIC,
-      metric: ROUTE_METRIC,
-      preferredSource: wish.hits[0],
-    }],
+    routes: [
+      route(HIT_PREFIX, HIT_PREFIX_LENGTH, wish.hits[0]),
+      ...(wish.routes ?? []).map(({ peerHit, localHit }) => route(peerHit, 128, localHit)),
+    ],
     labels: [{ prefix: HIT_PREFIX, prefixLength: HIT_PREFIX_LENGTH, label: HIT_LABEL }],
     rules: [
       {

@@ -9,10 +9,10 @@ import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { randomUint32 } from "../base/random.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
+import type { AnonymousPeer } from "../engine/anonymous_identities.ts";
 import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
 import type { Engine } from "../engine/engine.ts";
 import { hostPlan } from "../host/host_plan.ts";
-import { describeAlgorithm } from "../identity/host_identity.ts";
 import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
@@ -26,7 +26,7 @@ import { enableIpv6 } from "./device_ipv6.ts";
 import { EchoClient } from "./echo.ts";
 import { EchoTun } from "./echo_tun.ts";
 import { HostConfigurator } from "./host_configurator.ts";
-import { IdentityStore, type StoredIdentity } from "./identity_store.ts";
+import { IdentityStore } from "./identity_store.ts";
 import { WorkerJobRunner } from "./job_runner.ts";
 import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
 import { Loop } from "./loop.ts";
@@ -114,7 +114,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
 
   // 3. The packet paths and the host.
   const events = new Set<(event: EngineEvent) => void>();
-  const path = openPath(surroundings, identities, engine, jobs, events, undo);
+  const path = openPath(surroundings, engine, jobs, events, undo);
   const { loop, echo, device, dataPath, fault } = path;
   undo.push("Closing all associations", () => closeAssociations(engine, loop));
 
@@ -148,7 +148,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   fault.then((failure) => shutdown(failure));
   const handler = makeApiAgent({
     startedAt,
-    identities,
+    defaultHit: identities[0]!.identity.hit,
     espProvider,
     jobs,
     engine,
@@ -211,10 +211,9 @@ interface PacketPath {
 /** Device, sockets, host configuration and the loop over them. */
 function openPath(
   { config, platform, logger }: Surroundings,
-  identities: readonly StoredIdentity[],
   engine: Engine,
   jobs: JobRunner,
-  events: ReadonlySet<(event: EngineEvent) => void>,
+  events: Set<(event: EngineEvent) => void>,
   undo: UndoStack,
 ): PacketPath {
   const device = platform.openTun(config.interfaceName);
@@ -240,11 +239,22 @@ function openPath(
   const client = new NetlinkClient(requests);
   const configurator = new HostConfigurator(client, device.interfaceIndex, logger);
   undo.push("Restoring addresses, routes and rules", () => configurator.restore());
-  configurator.apply(hostPlan({
-    interfaceIndex: device.interfaceIndex,
-    innerMtu: config.mtu,
-    hits: identities.map(({ identity }) => identity.hit),
-  }));
+  const configure = () =>
+    configurator.apply(hostPlan({
+      interfaceIndex: device.interfaceIndex,
+      innerMtu: config.mtu,
+      hits: engine.status().identities.map(({ hit }) => hit),
+      routes: engine.routes,
+    }));
+  configure();
+  events.add((event) => {
+    if (event.kind !== "identity") return;
+    try {
+      configure();
+    } catch (error) {
+      logger.log("warning", `An anonymous HIT could not be configured: ${String(error)}`);
+    }
+  });
   const notifications = platform.openNetlink(LOCATOR_GROUPS);
   undo.push("Closing the address monitor", () => notifications.close());
   const monitor = new LocatorMonitor(notifications, client, device.interfaceIndex);
@@ -304,7 +314,7 @@ async function closeAssociations(engine: Engine, loop: Loop): Promise<void> {
 
 interface Parts {
   readonly startedAt: number;
-  readonly identities: readonly StoredIdentity[];
+  readonly defaultHit: Uint8Array;
   readonly espProvider: EspProvider;
   readonly jobs: JobRunner;
   readonly engine: Engine;
@@ -321,14 +331,17 @@ interface Parts {
 function makeApiAgent(parts: Parts): ApiAgent {
   const { engine, loop, echo, names, events } = parts;
   const now = () => SYSTEM_CLOCK.now();
+  const isReachable = (peerHit: Uint8Array) => {
+    const mapping = engine.peers.lookup(now(), peerHit);
+    return (mapping?.locators.length ?? 0) + (mapping?.rendezvous.length ?? 0) > 0;
+  };
   return {
     now,
+    isReachable,
     ready: Promise.resolve(),
     status: () => statusReport(parts),
     connect: (peerHit) => {
-      const mapping = engine.peers.lookup(now(), peerHit);
-      const isKnown = (mapping?.locators.length ?? 0) + (mapping?.rendezvous.length ?? 0) > 0;
-      if (!isKnown && engine.association(peerHit) === undefined) return false;
+      if (!isReachable(peerHit) && engine.association(peerHit) === undefined) return false;
       engine.connect(now(), peerHit);
       loop.flush();
       return true;
@@ -339,6 +352,12 @@ function makeApiAgent(parts: Parts): ApiAgent {
       loop.flush();
     },
     associationAt: (address) => associationAt(engine, address),
+    anonymousAssociation: (peer) => anonymousAssociation(engine, peer),
+    connectAnonymously: (peer) => {
+      const isBegun = engine.connectAnonymously(now(), peer);
+      loop.flush();
+      return isBegun;
+    },
     rekey: (peerHit, withDh) => {
       const isBegun = engine.rekey(now(), peerHit, { withDh });
       loop.flush();
@@ -349,9 +368,9 @@ function makeApiAgent(parts: Parts): ApiAgent {
       loop.flush();
       return wasOpen;
     },
-    echo: (peerHit, sequence, timeoutMs) => {
-      const localHit = engine.association(peerHit)?.localHit ?? parts.identities[0]!.identity.hit;
-      return echo.ask(localHit, peerHit, sequence, timeoutMs);
+    echo: ({ peerHit, localHit }, sequence, timeoutMs) => {
+      const from = localHit ?? engine.association(peerHit)?.localHit ?? parts.defaultHit;
+      return echo.ask(from, peerHit, sequence, timeoutMs);
     },
     lookup: (name) => names.lookup(name),
     reloadHosts: () => names.reloadHosts(),
@@ -364,7 +383,7 @@ function makeApiAgent(parts: Parts): ApiAgent {
 }
 
 function statusReport(parts: Parts): StatusReport {
-  const { engine, loop, names, device, dataPath, espProvider, jobs, identities, startedAt } = parts;
+  const { engine, loop, names, device, dataPath, espProvider, jobs, startedAt } = parts;
   const status = engine.status();
   const now = SYSTEM_CLOCK.now();
   const drops = { ...status.drops };
@@ -381,10 +400,11 @@ function statusReport(parts: Parts): StatusReport {
     espProvider: espProvider.name,
     publicKeyProvider: jobs.publicKeys,
     dataPath,
-    identities: identities.map(({ name, identity, isDefault }) => ({
+    identities: status.identities.map(({ name, hit, kind, isAnonymous, isDefault }) => ({
       name,
-      hit: formatHit(identity.hit),
-      kind: describeAlgorithm(identity),
+      hit: formatHit(hit),
+      kind,
+      isAnonymous,
       isDefault,
     })),
     locators: status.locators.map(({ address }) => formatIpAddress(address)),
@@ -403,4 +423,14 @@ function associationAt(engine: Engine, address: Uint8Array): AssociationStatus |
   const isAt = (known: Uint8Array | undefined) => known !== undefined && bytesEqual(known, address);
   return associations.find(({ peerAddress }) => isAt(peerAddress)) ??
     associations.find(({ opportunisticAddress }) => isAt(opportunisticAddress));
+}
+
+/** The association that has an anonymous identity of its own. */
+function anonymousAssociation(engine: Engine, peer: AnonymousPeer): AssociationStatus | undefined {
+  const { associations } = engine.status();
+  const known = "hit" in peer ? peer.hit : peer.address;
+  return associations.find(({ localHit, peerHit, opportunisticAddress }) =>
+    engine.isPassing(localHit) &&
+    bytesEqual("hit" in peer ? peerHit : opportunisticAddress ?? peerHit, known)
+  );
 }

@@ -3,6 +3,7 @@
  * result. No sockets here; the tests call them with an agent made of a few functions.
  */
 
+import type { AnonymousPeer } from "../engine/anonymous_identities.ts";
 import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
 import { formatHit, isHit } from "../identity/hit.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
@@ -36,16 +37,26 @@ export interface ApiAgent {
   /** Starts an exchange where there is none; false when no address of the peer is known. */
   connect(peerHit: Uint8Array): boolean;
   association(peerHit: Uint8Array): AssociationStatus | undefined;
+  /** Whether an address of a peer is known. */
+  isReachable(peerHit: Uint8Array): boolean;
   /** Starts an exchange with whoever answers at an address (RFC 7401 §4.1.8). */
   connectOpportunistic(address: Uint8Array): void;
   /** The association that carries data to an address, or the opportunistic one made for it. */
   associationAt(address: Uint8Array): AssociationStatus | undefined;
+  /** The association that has an anonymous identity of its own, with a HIT or at an address. */
+  anonymousAssociation(peer: AnonymousPeer): AssociationStatus | undefined;
+  /** Meets a peer under an identity made for it; false when there are too many. */
+  connectAnonymously(peer: AnonymousPeer): boolean;
   /** Begins to replace the keys; false when a rekey is under way already. */
   rekey(peerHit: Uint8Array, withDh: boolean): boolean;
   /** Closes the association; false when there is none. */
   close(peerHit: Uint8Array): boolean;
   /** Sends an ICMPv6 echo request through HIP; its time in ms, or undefined without a reply. */
-  echo(peerHit: Uint8Array, sequence: number, timeoutMs: number): Promise<number | undefined>;
+  echo(
+    pair: { readonly peerHit: Uint8Array; readonly localHit: Uint8Array | undefined },
+    sequence: number,
+    timeoutMs: number,
+  ): Promise<number | undefined>;
   lookup(name: string): Promise<LookupReport>;
   /** Reads the hosts file anew; the number of names in it. */
   reloadHosts(): number;
@@ -92,7 +103,8 @@ const HANDLERS: { readonly [method: string]: Handler } = {
     const { hit } = await resolvePeer(agent, params);
     const sequence = numberOf(params, "sequence", 1) & 0xffff;
     const timeoutMs = numberOf(params, "timeoutMs", PING_TIMEOUT_MS);
-    return { rttMs: await agent.echo(hit, sequence, timeoutMs) ?? null };
+    const localHit = params["from"] === undefined ? undefined : parseHit(textOf(params, "from"));
+    return { rttMs: await agent.echo({ peerHit: hit, localHit }, sequence, timeoutMs) ?? null };
   },
   resolve: async (agent, params) => ({ hit: formatHit((await resolvePeer(agent, params)).hit) }),
   rekey: async (agent, params) => {
@@ -153,27 +165,52 @@ function parseAddress(text: string): Uint8Array | undefined {
 interface Target {
   /** As the user wrote it. */
   readonly text: string;
+  /** Whether the association comes some time after `start`: its identity is made first. */
+  readonly isDelayed?: boolean;
   find(): AssociationStatus | undefined;
-  /** False when no address of the peer is known. */
-  start(): boolean;
+  /** @throws {ApiRefusal} When it cannot be started. */
+  start(): void;
 }
 
 /** A plain address means opportunistic mode; everything else is a peer with a HIT. */
 async function targetOf(agent: ApiAgent, params: Parameters): Promise<Target> {
   const text = textOf(params, "peer");
+  const isAnonymous = params["anonymous"] === true;
   const address = parseAddress(text);
   if (address !== undefined && !isHit(address)) {
+    if (isAnonymous) return anonymousTarget(agent, text, { address });
     return {
       text,
       find: () => agent.associationAt(address),
-      start: () => {
-        agent.connectOpportunistic(address);
-        return true;
-      },
+      start: () => agent.connectOpportunistic(address),
     };
   }
   const { hit } = await resolvePeer(agent, params);
-  return { text, find: () => agent.association(hit), start: () => agent.connect(hit) };
+  if (isAnonymous) return anonymousTarget(agent, text, { hit });
+  return {
+    text,
+    find: () => agent.association(hit),
+    start: () => {
+      if (!agent.connect(hit)) throw noAddress(text);
+    },
+  };
+}
+
+function anonymousTarget(agent: ApiAgent, text: string, peer: AnonymousPeer): Target {
+  return {
+    text,
+    isDelayed: true,
+    find: () => agent.anonymousAssociation(peer),
+    start: () => {
+      if ("hit" in peer && !agent.isReachable(peer.hit)) throw noAddress(text);
+      if (agent.connectAnonymously(peer)) return;
+      throw new ApiRefusal("not-ready", "There are too many anonymous identities already");
+    },
+  };
+}
+
+function noAddress(peer: string): ApiRefusal {
+  return new ApiRefusal("unreachable", `No address is known for ${peer}`);
 }
 
 /** Waits until the association carries data; refuses with the reason when it does not. */
@@ -193,15 +230,16 @@ async function connected(agent: ApiAgent, peer: Target): Promise<AssociationRepo
   });
   try {
     let change = changed();
-    if (!peer.start()) {
-      throw new ApiRefusal("unreachable", `No address is known for ${peer.text}`);
-    }
+    peer.start();
     const deadline = agent.now() + CONNECT_TIMEOUT_MS;
+    let isThere = peer.isDelayed !== true;
     for (;;) {
       const association = current();
       if (association !== undefined && isUp(association.state)) return association;
-      const isOver = association === undefined || association.state === "E-FAILED" ||
-        association.state === "UNASSOCIATED";
+      const isOver = association === undefined
+        ? isThere
+        : ["E-FAILED", "UNASSOCIATED"].includes(association.state);
+      isThere ||= association !== undefined;
       const left = deadline - agent.now();
       if (isOver || left <= 0) {
         const why = association?.failure ?? "no answer";

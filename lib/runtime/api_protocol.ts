@@ -53,6 +53,8 @@ export interface IdentityReport {
   readonly hit: string;
   /** "ECDSA P-256". */
   readonly kind: string;
+  /** Published nowhere; one that was made for a single peer has the name "anonymous". */
+  readonly isAnonymous: boolean;
   readonly isDefault: boolean;
 }
 
@@ -66,6 +68,8 @@ export interface AssociationReport {
   readonly role: "initiator" | "responder";
   /** Whether only its address vouched for the peer: its identity is not known from elsewhere. */
   readonly isOpportunistic: boolean;
+  /** Whether the peer said that its identity is anonymous. */
+  readonly isPeerAnonymous: boolean;
   readonly localAddress: string | null;
   readonly peerAddress: string | null;
   /** "0x1a2b3c4d". */
@@ -195,6 +199,7 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
     peerHit: formatHit(status.peerHit),
     state: status.state,
     role: status.role,
+    isPeerAnonymous: status.isPeerAnonymous,
     isOpportunistic: status.opportunisticAddress !== undefined,
     localAddress: address(status.localAddress),
     peerAddress: address(status.peerAddress),

@@ -1,5 +1,5 @@
 /**
- * `peer = WHO [refuse] [esp_suites=8,9] [idle_timeout=2d]`: one rule of the access list. WHO is a
+ * `peer = WHO [refuse] [anonymously] [esp_suites=8,9] [idle_timeout=2d]`: one rule of the access list. WHO is a
  * HIT, a prefix of HITs, `anonymous`, or `*` for everybody.
  */
 
@@ -8,46 +8,62 @@ import type { AccessRule, AccessSubject } from "../hip/access_list.ts";
 import { isHit } from "../identity/hit.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
 import { espSuites } from "./config_suites.ts";
-import { oneOf, span } from "./config_values.ts";
+import { span } from "./config_values.ts";
 
 /** Bits that all HITs have in common; the next four are the HIT suite. */
 const HIT_PREFIX_BITS = 28;
 
 const WHO = "Name a HIT, a prefix such as 2001:22::/32, anonymous, or * for everybody";
 
-const ATTRIBUTES = ["esp_suites", "idle_timeout"] as const;
+/** What may stand behind the peer. */
+const BEHIND = "Behind the peer, use refuse, anonymously, esp_suites=8,9 or idle_timeout=2d";
+
+/** A rule that is being read. */
+type Draft = { -readonly [K in keyof AccessRule]: AccessRule[K] };
 
 /** @throws {SyntaxError} */
 export function peerRule(text: string): AccessRule {
   const [who = "", ...words] = text.split(/\s+/);
   const subject = subjectOf(who);
-  const rule: { -readonly [K in keyof AccessRule]: AccessRule[K] } = { subject, isRefused: false };
+  const rule: Draft = { subject, isRefused: false };
   for (const word of words) {
     const [key, value] = word.split("=", 2);
-    if (value === undefined) {
-      if (key !== "refuse") {
-        throw new SyntaxError("Behind the peer, use refuse, esp_suites=8,9 or idle_timeout=2d");
-      }
-      rule.isRefused = true;
-      continue;
-    }
-    switch (oneOf(ATTRIBUTES, key!)) {
-      case "esp_suites":
-        if (subject.kind === "anonymous") {
-          throw new SyntaxError(
-            "A peer is known to be anonymous only after the suites were offered",
-          );
-        }
-        rule.espSuites = espSuites(value);
-        break;
-      case "idle_timeout":
-        rule.idleTimeout = span(value, "60s", "365d");
-    }
-  }
-  if (rule.isRefused && words.length > 1) {
-    throw new SyntaxError("A peer that is refused needs no more");
+    if (value === undefined) readWord(rule, key!);
+    else readAttribute(rule, key!, value);
   }
   return rule;
+}
+
+function readWord(rule: Draft, word: string): void {
+  switch (word) {
+    case "refuse":
+      rule.isRefused = true;
+      return;
+    case "anonymously":
+      if (rule.subject.kind !== "hit") {
+        throw new SyntaxError("An anonymous identity is made for one peer, named by its HIT");
+      }
+      rule.isMetAnonymously = true;
+      return;
+    default:
+      throw new SyntaxError(BEHIND);
+  }
+}
+
+function readAttribute(rule: Draft, key: string, value: string): void {
+  switch (key) {
+    case "esp_suites":
+      if (rule.subject.kind === "anonymous") {
+        throw new SyntaxError("That a peer is anonymous is known only after suites were offered");
+      }
+      rule.espSuites = espSuites(value);
+      return;
+    case "idle_timeout":
+      rule.idleTimeout = span(value, "60s", "365d");
+      return;
+    default:
+      throw new SyntaxError(BEHIND);
+  }
 }
 
 /** The same text for the same subject. */

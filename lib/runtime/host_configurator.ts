@@ -32,7 +32,13 @@ import {
   parseLink,
 } from "../wire/netlink/link.ts";
 import { FLAG, MESSAGE } from "../wire/netlink/message.ts";
-import { emitRoute, emitRouteQuery, parseRoute, TABLE } from "../wire/netlink/route.ts";
+import {
+  emitRoute,
+  emitRouteQuery,
+  parseRoute,
+  ROUTE_PROTOCOL,
+  TABLE,
+} from "../wire/netlink/route.ts";
 import { emitRule, emitRuleQuery, parseRule } from "../wire/netlink/rule.ts";
 import { NETLINK_ERRNO, type NetlinkClient, NetlinkError } from "./netlink_client.ts";
 
@@ -104,7 +110,9 @@ export class HostConfigurator {
       .filter((route) => route !== undefined)
       .filter((route) =>
         route.interfaceIndex === this.#interfaceIndex && route.table === TABLE.MAIN &&
-        route.prefixLength === HIT_PREFIX_LENGTH && bytesEqual(route.destination, HIT_PREFIX)
+        // The kernel makes one of its own for every address of ours.
+        route.protocol === ROUTE_PROTOCOL.STATIC &&
+        hasPrefix(route.destination, HIT_PREFIX, HIT_PREFIX_LENGTH)
       );
     const labels = this.#listIfBuiltIn(
       "list address labels",

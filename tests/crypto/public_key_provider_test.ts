@@ -261,6 +261,11 @@ Deno.test("a PrivateKeyCache makes a key once, keeps a bounded number and releas
   for (let i = 10; i < 10 + MAX_CACHED_KEYS; i++) cache.get(identity(i, i));
   deepEqual(released, ["01", "02"]);
   equal(made.length, 2 + MAX_CACHED_KEYS);
+  cache.forget(identity(10, 10));
+  deepEqual(released, ["01", "02", "0a"]);
+  cache.forget(identity(99, 99));
+  cache.get(identity(10, 10));
+  equal(made.length, 3 + MAX_CACHED_KEYS);
 });
 
 Deno.test("isUsableEd25519Key() refuses the points of small order and coordinates beyond p", () => {

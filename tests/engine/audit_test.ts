@@ -81,6 +81,7 @@ Deno.test("ESP-152 a counter that would overflow is logged by the sender", () =>
   const never = () => assert.fail("not asked for");
   const dataPath = new DataPath(
     {
+      localHitFor: () => undefined,
       isLocal: never,
       associationFor: never,
       rekeyDue: () => {},

@@ -28,6 +28,7 @@ const ESTABLISHED: AssociationStatus = {
   localHit: parseIpAddress(LOCAL),
   peerHit: parseIpAddress(PEER),
   name: "www.hip.test",
+  isPeerAnonymous: false,
   state: "ESTABLISHED",
   role: "initiator",
   localAddress: parseIpAddress("192.0.2.1"),
@@ -68,6 +69,9 @@ function fakeAgent(changes: Partial<ApiAgent> = {}): ApiAgent {
     association: () => ESTABLISHED,
     connectOpportunistic: () => {},
     associationAt: () => undefined,
+    isReachable: () => true,
+    anonymousAssociation: () => undefined,
+    connectAnonymously: () => true,
     rekey: () => true,
     close: () => true,
     echo: () => Promise.resolve(0.7),
@@ -393,4 +397,59 @@ Deno.test("NEG-023 connect to a plain address meets whoever answers there and re
   assert.ok(response.ok);
   assert.deepEqual(asked, ["192.0.2.2"]);
   assert.equal((response.result as AssociationReport).peerHit, PEER);
+});
+
+Deno.test("connect with anonymous waits for the identity, then for the association under it", async () => {
+  let state: AssociationStatus | undefined;
+  let listener: (event: EngineEvent) => void = () => {};
+  const asked: unknown[] = [];
+  const change = (next: AssociationStatus | undefined) => {
+    state = next;
+    listener({ kind: "state" } as EngineEvent);
+  };
+  const agent = fakeAgent({
+    association: () => undefined,
+    anonymousAssociation: () => state,
+    connectAnonymously: (peer) => {
+      asked.push(peer);
+      setTimeout(() => change({ ...ESTABLISHED, state: "I1-SENT" }), 5);
+      setTimeout(() => change(ESTABLISHED), 10);
+      return true;
+    },
+    onEvent: (heard) => {
+      listener = heard;
+      return () => {};
+    },
+  });
+  const met = await ask(agent, "connect", { peer: PEER, anonymous: true });
+  assert.ok(met.ok);
+  assert.deepEqual(asked, [{ hit: parseIpAddress(PEER) }]);
+  assert.equal((met.result as AssociationReport).localHit, LOCAL);
+
+  const full = await ask(
+    fakeAgent({ anonymousAssociation: () => undefined, connectAnonymously: () => false }),
+    "connect",
+    { peer: "192.0.2.2", anonymous: true },
+  );
+  assert.ok(!full.ok);
+  assert.match(full.error.message, /too many anonymous identities/);
+  const nowhere = await ask(fakeAgent({ isReachable: () => false }), "connect", {
+    peer: PEER,
+    anonymous: true,
+  });
+  assert.ok(!nowhere.ok && /No address is known/.test(nowhere.error.message));
+});
+
+Deno.test("ping sends from the HIT that the caller names, or from the one that the peer knows", async () => {
+  const from: (string | undefined)[] = [];
+  const agent = fakeAgent({
+    echo: ({ localHit }) => {
+      from.push(localHit && formatIpAddress(localHit));
+      return Promise.resolve(1);
+    },
+  });
+  await ask(agent, "ping", { peer: PEER, from: LOCAL });
+  await ask(agent, "ping", { peer: PEER });
+  assert.deepEqual(from, [LOCAL, undefined]);
+  assert.ok(!(await ask(agent, "ping", { peer: PEER, from: "192.0.2.1" })).ok);
 });

@@ -187,6 +187,7 @@ Deno.test("parseConfig() reads the access list, one peer a line", () => {
     [
       "peer = 2001:22::1 idle_timeout=2d esp_suites=8,9",
       "peer = 2001:22::/32",
+      "peer = 2001:22::2 anonymously refuse",
       "peer = anonymous refuse",
       "peer = * refuse   # everybody else",
     ].join("\n"),
@@ -196,6 +197,7 @@ Deno.test("parseConfig() reads the access list, one peer a line", () => {
   assert.deepEqual(peers, [
     rule(parseIpAddress("2001:22::1"), { idleTimeout: seconds(172_800), espSuites: [8, 9] }),
     rule("2001:22::/32"),
+    rule(parseIpAddress("2001:22::2"), { isMetAnonymously: true, isRefused: true }),
     rule("anonymous", REFUSED),
     rule("*", REFUSED),
     rule(parseIpAddress("2001:21::1")),
@@ -208,11 +210,11 @@ Deno.test("parseConfig() says what is wrong with a peer line", () => {
     ["peer = web1.example.org", /Name a HIT, a prefix such as 2001:22::\/32, anonymous, or \*/],
     ["peer =", /Name a HIT/],
     ["peer = 2001:22::/16", /A prefix of HITs has 28 to 127 bits/],
-    ["peer = 2001:22::1 deny", /use refuse, esp_suites=8,9 or idle_timeout=2d/],
+    ["peer = 2001:22::1 deny", /use refuse, anonymously, esp_suites=8,9 or idle_timeout=2d/],
     ["peer = 2001:22::1 esp_suites=3", /ESP suite 3 is deprecated/],
-    ["peer = 2001:22::1 colour=blue", /Use one of esp_suites, idle_timeout/],
-    ["peer = * refuse idle_timeout=1h", /A peer that is refused needs no more/],
-    ["peer = anonymous esp_suites=8", /known to be anonymous only after/],
+    ["peer = 2001:22::1 colour=blue", /Behind the peer, use refuse/],
+    ["peer = 2001:22::/32 anonymously", /made for one peer, named by its HIT/],
+    ["peer = anonymous esp_suites=8", /anonymous is known only after/],
   ];
   for (const [line, expected] of bad) assert.match(problemOf(line), expected, line);
   assert.match(

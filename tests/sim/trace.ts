@@ -79,6 +79,8 @@ export class Trace {
         return `staged for ${this.#name(event.peerHit)}: ${event.packets}`;
       case "learned":
         return `learned ${event.name} as ${this.#name(event.peerHit)}`;
+      case "identity":
+        return `anonymous identity ${this.#name(event.localHit)} ${event.isGone ? "gone" : "made"}`;
       case "drop":
         return `drop ${event.reason} ${event.detail}`.trimEnd();
     }
