@@ -7,8 +7,9 @@
 
 import { UserError } from "../lib/base/errors.ts";
 import { HEADROOM, type PacketBuffer } from "../lib/base/packet_buffer.ts";
-import type { TunDevice, TunOffload } from "../lib/runtime/ports.ts";
-import { VIRTIO_NET_HEADER_LENGTH, type VirtioNetHeader } from "../lib/wire/virtio_net_header.ts";
+import { BATCH_SIZE, type TunDevice, type TunOffload } from "../lib/runtime/ports.ts";
+import type { TcpRun } from "../lib/wire/tcp_run.ts";
+import { VIRTIO_NET_HEADER_LENGTH, VirtioNetHeader } from "../lib/wire/virtio_net_header.ts";
 import { checked, ERRNO, errnoName, lastErrno, SyscallError } from "./errno.ts";
 import {
   IFF_NO_PI,
@@ -115,14 +116,15 @@ class LinuxTunDevice implements TunDevice {
   readonly offload: TunOffload;
   readonly #incoming: Vector;
   readonly #outgoing: Vector;
+  readonly #runHeader = new VirtioNetHeader();
 
   constructor(descriptor: number, name: string, offload: TunOffload) {
     this.descriptor = descriptor;
     this.name = name;
     this.interfaceIndex = libc.if_nametoindex(cString(name));
     this.offload = offload;
-    this.#incoming = new Vector(offload.hasHeader);
-    this.#outgoing = new Vector(offload.hasHeader);
+    this.#incoming = new Vector(offload.hasHeader, 1);
+    this.#outgoing = new Vector(offload.hasHeader, BATCH_SIZE);
   }
 
   readInto(buffer: PacketBuffer, header: VirtioNetHeader): boolean {
@@ -145,6 +147,22 @@ class LinuxTunDevice implements TunDevice {
     return this.#write(buffer.bytes, buffer.start, buffer.length);
   }
 
+  writeRun(run: TcpRun): boolean {
+    const outgoing = this.#outgoing;
+    run.finish(this.#runHeader);
+    this.#runHeader.write(outgoing.header.view, 0);
+    let length = 0;
+    for (let i = 0; i < run.count; i++) {
+      const { bytes, start, end } = run.packet(i);
+      const from = i === 0 ? start : start + run.headerLength;
+      outgoing.pointAt(bytes, from, end - from, i);
+      length += end - from;
+    }
+    const written = libc.writev(this.descriptor, outgoing.pointer, run.count + 1);
+    outgoing.header.bytes.fill(0);
+    return written === outgoing.headerLength + length;
+  }
+
   writeBytes(packet: Uint8Array): boolean {
     return this.#write(packet, 0, packet.length);
   }
@@ -162,21 +180,23 @@ class LinuxTunDevice implements TunDevice {
   }
 }
 
-/** The iovecs of one read or write: the virtio_net_hdr where the device has it, then the packet. */
+/** The iovecs of one read or write: the virtio_net_hdr where the device has it, then the octets. */
 class Vector {
   readonly header = new Struct(VIRTIO_NET_HEADER_LENGTH);
   /** Octets of the header in each read and write: 0 without it. */
   readonly headerLength: number;
-  /** Number of iovecs. */
+  /** Number of iovecs of a packet in one piece. */
   readonly parts: number;
   readonly #iovecs: Struct;
-  readonly #packet: number;
+  /** Where the iovec of the first piece stands. */
+  readonly #first: number;
 
-  constructor(hasHeader: boolean) {
+  /** @param pieces Most pieces of a packet. */
+  constructor(hasHeader: boolean, pieces: number) {
     this.headerLength = hasHeader ? VIRTIO_NET_HEADER_LENGTH : 0;
     this.parts = hasHeader ? 2 : 1;
-    this.#iovecs = new Struct(this.parts * IOVEC.SIZE);
-    this.#packet = (this.parts - 1) * IOVEC.SIZE;
+    this.#iovecs = new Struct((1 + pieces) * IOVEC.SIZE);
+    this.#first = hasHeader ? IOVEC.SIZE : 0;
     if (!hasHeader) return;
     this.#iovecs.setPointer(IOVEC.base, this.header);
     this.#iovecs.view.setUint32(IOVEC.length, this.headerLength, LITTLE);
@@ -186,8 +206,10 @@ class Vector {
     return this.#iovecs.pointer;
   }
 
-  pointAt(bytes: Uint8Array, start: number, length: number): void {
-    writeAddress(this.#iovecs.view, this.#packet + IOVEC.base, baseOf(bytes), start);
-    this.#iovecs.view.setUint32(this.#packet + IOVEC.length, length, LITTLE);
+  /** Where piece `piece` of the packet lies. */
+  pointAt(bytes: Uint8Array, start: number, length: number, piece = 0): void {
+    const at = this.#first + piece * IOVEC.SIZE;
+    writeAddress(this.#iovecs.view, at + IOVEC.base, baseOf(bytes), start);
+    this.#iovecs.view.setUint32(at + IOVEC.length, length, LITTLE);
   }
 }

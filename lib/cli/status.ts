@@ -85,8 +85,14 @@ function associationCells(association: AssociationReport): string[] {
 
 /** What carries packets, and which help of the kernel is in use. */
 function dataPath({ espProvider, dataPath }: StatusReport): string {
-  const { tunChecksums, tunSegments, socketBatches } = dataPath;
-  const tun = tunSegments ? "super-segments" : tunChecksums ? "checksums" : "plain packets";
+  const { tunChecksums, tunSegments, tunJoins, socketBatches } = dataPath;
+  const tun = tunSegments
+    ? "super-segments"
+    : tunChecksums
+    ? "checksums, joined segments"
+    : tunJoins
+    ? "joined segments"
+    : "plain packets";
   const sockets = socketBatches ? "batches" : "single packets";
   return `user space, ${espProvider}; TUN ${tun}, sockets ${sockets}`;
 }

@@ -297,6 +297,7 @@ function openPath(
   const dataPath = {
     tunChecksums: device.offload.checksums,
     tunSegments: device.offload.segments,
+    tunJoins: device.offload.hasHeader,
     socketBatches: sockets.every(({ isBatched }) => isBatched),
   };
   return { loop, echo, device, dataPath, fault };

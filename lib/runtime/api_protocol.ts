@@ -110,6 +110,8 @@ export interface DataPathReport {
   readonly tunChecksums: boolean;
   /** The kernel hands over TCP super-segments. */
   readonly tunSegments: boolean;
+  /** The kernel takes consecutive TCP segments together. */
+  readonly tunJoins: boolean;
   /** One system call moves many packets of ESP. */
   readonly socketBatches: boolean;
 }

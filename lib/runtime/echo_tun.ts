@@ -4,6 +4,7 @@
  */
 
 import type { PacketBuffer } from "../base/packet_buffer.ts";
+import type { TcpRun } from "../wire/tcp_run.ts";
 import type { VirtioNetHeader } from "../wire/virtio_net_header.ts";
 import type { TunDevice, TunOffload } from "./ports.ts";
 
@@ -61,6 +62,11 @@ export class EchoTun implements TunDevice {
   write(buffer: PacketBuffer): boolean {
     if (this.#isWaiting() && this.#isForAgent(buffer.contents())) return true;
     return this.#device.write(buffer);
+  }
+
+  /** TCP is never for the agent. */
+  writeRun(run: TcpRun): boolean {
+    return this.#device.writeRun(run);
   }
 
   writeBytes(packet: Uint8Array): boolean {

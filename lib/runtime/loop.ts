@@ -27,6 +27,7 @@ import {
 } from "./ports.ts";
 import { makeSlabs } from "./slabs.ts";
 import { TunReader } from "./tun_reader.ts";
+import { TunWriter } from "./tun_writer.ts";
 
 /** How long the loop may keep others of this thread waiting. */
 const LONGEST_HOLD = milliseconds(4);
@@ -75,6 +76,7 @@ export class Loop {
   /** One batch: what is taken from one source before the next one has its turn. */
   readonly #slabs: readonly PacketBuffer[];
   readonly #reader: TunReader;
+  readonly #writer: TunWriter;
   readonly #onSendFailure = (_buffer: PacketBuffer, _result: SendResult) =>
     this.drops.count("send-failed");
   #isStopped = false;
@@ -88,6 +90,7 @@ export class Loop {
     const [source, ...slabs] = makeSlabs(1 + BATCH_SIZE);
     this.#slabs = slabs;
     this.#reader = new TunReader(options.tun, source!, this.drops);
+    this.#writer = new TunWriter(options.tun, this.drops);
     this.#lastRest = options.clock.now();
     options.jobs.onDone(() => this.flush());
   }
@@ -161,7 +164,7 @@ export class Loop {
   }
 
   #drainSocket(now: Instant, socket: IpSocket): boolean {
-    const { engine, tun } = this.#options;
+    const { engine } = this.#options;
     const count = socket.receive(this.#slabs);
     for (let i = 0; i < count; i++) {
       const buffer = this.#slabs[i]!;
@@ -170,13 +173,12 @@ export class Loop {
         continue;
       }
       try {
-        if (engine.handleDatagram(now, buffer) === "deliver" && !tun.write(buffer)) {
-          this.drops.count("send-failed");
-        }
+        if (engine.handleDatagram(now, buffer) === "deliver") this.#writer.add(buffer);
       } catch (error) {
         this.#reportFault(error);
       }
     }
+    this.#writer.flush();
     // What was released now must leave before packets that are read later.
     if (count > 0) this.#carryOut();
     return count > 0;

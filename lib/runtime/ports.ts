@@ -13,6 +13,7 @@ import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
+import type { TcpRun } from "../wire/tcp_run.ts";
 import type { VirtioNetHeader } from "../wire/virtio_net_header.ts";
 
 // Part of the contracts below; `ffi/` knows them from here.
@@ -60,6 +61,12 @@ export interface TunDevice extends Pollable {
    * @returns False when it was not taken: device down or malformed packet. The caller counts it.
    */
   write(buffer: PacketBuffer): boolean;
+
+  /**
+   * Hands over a run of two TCP segments or more as one super-segment; finishes it. Only on a device
+   * with `offload.hasHeader`. Otherwise as `write`: all of them are taken, or none.
+   */
+  writeRun(run: TcpRun): boolean;
 
   /** As `write`, for a packet that lies in an array of its own. */
   writeBytes(packet: Uint8Array): boolean;

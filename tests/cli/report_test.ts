@@ -42,7 +42,7 @@ const REPORT: StatusReport = {
   interface: "hip0",
   espProvider: "libcrypto",
   publicKeyProvider: "portable",
-  dataPath: { tunChecksums: true, tunSegments: true, socketBatches: true },
+  dataPath: { tunChecksums: true, tunSegments: true, tunJoins: true, socketBatches: true },
   identities: [{
     name: "web1",
     hit: HIT,
@@ -94,15 +94,17 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
 
 Deno.test("hip status names what of the kernel's help is in use", () => {
   for (
-    const [tunChecksums, tunSegments, socketBatches, words] of [
-      [true, true, true, "TUN super-segments, sockets batches"],
-      [true, false, true, "TUN checksums, sockets batches"],
-      [false, false, false, "TUN plain packets, sockets single packets"],
+    const [tunChecksums, tunSegments, tunJoins, socketBatches, words] of [
+      [true, true, true, true, "TUN super-segments, sockets batches"],
+      [true, false, true, true, "TUN checksums, joined segments, sockets batches"],
+      [false, false, true, true, "TUN joined segments, sockets batches"],
+      [false, false, false, false, "TUN plain packets, sockets single packets"],
     ] as const
   ) {
-    const dataPath = { tunChecksums, tunSegments, socketBatches };
+    const dataPath = { tunChecksums, tunSegments, tunJoins, socketBatches };
     const lines = statusLines({ ...REPORT, dataPath }, PLAIN);
-    assert.ok(lines.some((line) => line.endsWith(`; ${words}`)), words);
+    const text = lines.join("\n").replaceAll("\n  ", " ");
+    assert.match(text, new RegExp(`^data path: user space, libcrypto; ${words}$`, "m"));
   }
 });
 

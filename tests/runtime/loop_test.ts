@@ -16,6 +16,7 @@ import {
   FakeReadiness,
   FakeTunDevice,
 } from "../support/fake_ports.ts";
+import { tcpPacket } from "../support/tcp_packets.ts";
 
 const OURS = parseIpAddress("fd00::1");
 const THEIRS = parseIpAddress("fd00::2");
@@ -206,6 +207,18 @@ Deno.test("Packets of applications leave in their order and as they were, batch 
   world.tun.fromApplications.push(...packets);
   await runUntilAsleep(world);
   assert.deepEqual(world.esp.sent.map(({ bytes }) => bytes), packets);
+});
+
+Deno.test("Segments that arrive in one batch are handed over together, and none waits for more", async () => {
+  const world = makeWorld();
+  const segments = Array.from(
+    { length: 70 },
+    (_, i) => tcpPacket({ sequence: i * 100, payload: new Uint8Array(100).fill(i) }),
+  );
+  for (const segment of segments) world.esp.fromPeers.push(fromPeer(...segment));
+  await runUntilAsleep(world);
+  assert.deepEqual(world.tun.runs, [64, 6]);
+  assert.deepEqual(world.tun.written, segments);
 });
 
 Deno.test("Under load the loop rests every few milliseconds, so that others may run", async () => {

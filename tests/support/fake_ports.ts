@@ -17,7 +17,10 @@ import {
   type TunDevice,
   type TunOffload,
 } from "../../lib/runtime/ports.ts";
-import type { VirtioNetHeader } from "../../lib/wire/virtio_net_header.ts";
+import type { TcpRun } from "../../lib/wire/tcp_run.ts";
+import { VirtioNetHeader } from "../../lib/wire/virtio_net_header.ts";
+import { slowSegments } from "./slow_segments.ts";
+import { runOctets } from "./tcp_packets.ts";
 
 let lastDescriptor = 1000;
 
@@ -45,7 +48,7 @@ export class FakeTunDevice implements TunDevice {
   /** What `write` answers. */
   takesPackets = true;
   isClosed = false;
-  readonly offload: TunOffload = { hasHeader: true, checksums: true, segments: true };
+  offload: TunOffload = { hasHeader: true, checksums: true, segments: true };
 
   constructor(readonly name: string = "hip0", interfaceIndex: number = 7) {
     this.interfaceIndex = interfaceIndex;
@@ -63,6 +66,21 @@ export class FakeTunDevice implements TunDevice {
 
   write(buffer: PacketBuffer): boolean {
     return this.writeBytes(buffer.contents());
+  }
+
+  /** Segments that were handed over together. */
+  readonly runs: number[] = [];
+
+  /** Cuts the run up as the kernel does, so that `written` has packets alone. */
+  writeRun(run: TcpRun): boolean {
+    const header = new VirtioNetHeader();
+    run.finish(header);
+    const whole = runOctets(run);
+    if (this.takesPackets) {
+      this.runs.push(run.count);
+      this.written.push(...slowSegments(whole, header.gsoSize));
+    }
+    return this.takesPackets;
   }
 
   writeBytes(packet: Uint8Array): boolean {

@@ -12,6 +12,7 @@ interface Transfer {
   readonly offload: { hasHeader: boolean; checksums: boolean; segments: boolean };
   readonly isIntact: boolean;
   readonly superSegments: number;
+  readonly runs: number;
   readonly drops: Record<string, number>;
 }
 
@@ -22,6 +23,17 @@ Deno.test({
     withNamespaces(1, async (a) => {
       const seen = await a.fixture<{ segments?: number }>("tun_offload.ts", "cut");
       assert.ok(seen.segments !== undefined && seen.segments > 400, JSON.stringify(seen));
+    }),
+});
+
+Deno.test({
+  name: "Segments that were joined are cut up again by the kernel into just what came in",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withNamespaces(1, async (a) => {
+      const seen = await a.fixture<{ segments?: number; runs: number }>("tun_offload.ts", "join");
+      assert.equal(seen.segments, 50 * 64, JSON.stringify(seen));
+      assert.ok(seen.runs > 50 * 8, `${seen.runs} runs`);
     }),
 });
 
@@ -43,6 +55,8 @@ for (
         assert.deepEqual(seen.offload, { hasHeader, checksums, segments });
         assert.ok(seen.isIntact);
         assert.deepEqual(seen.drops, {});
+        if (hasHeader) assert.ok(seen.runs > 50, `${seen.runs} runs`);
+        else assert.equal(seen.runs, 0);
         if (segments) assert.ok(seen.superSegments > 50, `${seen.superSegments} super-segments`);
         else assert.equal(seen.superSegments, 0);
       }),
