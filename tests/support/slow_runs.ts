@@ -6,7 +6,7 @@
 
 import { TCP_FIELD } from "../../lib/wire/tcp.ts";
 import { slowSegments } from "./slow_segments.ts";
-import { tcpPacket } from "./tcp_packets.ts";
+import { ipAddresses, tcpPacket } from "./tcp_packets.ts";
 
 const ACK = 0x10;
 const PSH = 0x08;
@@ -26,6 +26,7 @@ export function joined(packets: readonly Uint8Array[]): Uint8Array {
   const headerLength = (first[52]! >>> 4) * 4;
   return tcpPacket({
     family: 6,
+    ...ipAddresses(first),
     sourcePort: view.getUint16(40),
     sequence: view.getUint32(44),
     acknowledgment: view.getUint32(48),

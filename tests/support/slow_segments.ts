@@ -1,7 +1,7 @@
 /** The slow twin of `PacketCutter`: builds every segment anew from the fields of the whole. */
 
 import { TCP_FIELD } from "../../lib/wire/tcp.ts";
-import { ipHeaderLength, tcpPacket } from "./tcp_packets.ts";
+import { ipAddresses, ipHeaderLength, tcpPacket } from "./tcp_packets.ts";
 
 const FIN = 1;
 const PSH = 8;
@@ -21,6 +21,7 @@ export function slowSegments(packet: Uint8Array, gsoSize: number): Uint8Array[] 
     if (i < count - 1) flags &= ~(FIN | PSH);
     return tcpPacket({
       family,
+      ...ipAddresses(packet),
       sourcePort: view.getUint16(at),
       sequence: Number(
         BigInt.asUintN(32, BigInt(view.getUint32(at + 4)) + BigInt(i) * BigInt(gsoSize)),

@@ -17,6 +17,9 @@ import {
 /** What a test may choose; the rest is the same in every packet. */
 export interface TcpFields {
   readonly family: 4 | 6;
+  /** 16 octets; two that are always the same when absent. */
+  readonly source?: Uint8Array;
+  readonly destination?: Uint8Array;
   readonly sourcePort: number;
   readonly sequence: number;
   readonly acknowledgment: number;
@@ -84,7 +87,10 @@ export function arbitraryTcp(
 /** The IP packet. */
 export function tcpPacket(fields: Partial<TcpFields>): Uint8Array {
   const all = { ...USUAL_TCP, ...fields };
-  const [source, destination] = ADDRESSES[all.family];
+  const [source, destination] = [
+    all.source ?? ADDRESSES[all.family][0],
+    all.destination ?? ADDRESSES[all.family][1],
+  ];
   const headerLength = 20 + all.options.length;
   const segment = new Uint8Array(headerLength + all.payload.length);
   const view = new DataView(segment.buffer);
@@ -121,6 +127,15 @@ export function tcpPacket(fields: Partial<TcpFields>): Uint8Array {
 /** Octets of the IP header of a packet made here. */
 export function ipHeaderLength(packet: Uint8Array): number {
   return packet[0]! >>> 4 === 6 ? 40 : 20;
+}
+
+/** Both addresses of a packet, 16 octets each. */
+export function ipAddresses(
+  packet: Uint8Array,
+): { source: Uint8Array; destination: Uint8Array } {
+  return packet[0]! >>> 4 === 6
+    ? { source: packet.slice(8, 24), destination: packet.slice(24, 40) }
+    : { source: mapIpv4(packet, 12), destination: mapIpv4(packet, 16) };
 }
 
 /** The packet as the kernel hands it to its device: only the pseudo-header in the checksum. */
