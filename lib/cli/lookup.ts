@@ -31,6 +31,7 @@ export function lookupLines(report: LookupReport): string[] {
     lines.push(`HIT         ${identity.hit}`);
     const kind = identity.kind ?? "key not published, the HIT must do";
     lines.push(`  identity  ${kind} (${identity.source === "static" ? "hosts file" : "DNS"})`);
+    if (!identity.isAccepted) lines.push("  not used  its HIT suite is not among hit_suites");
     for (const server of identity.rendezvous) lines.push(`  via       ${server} (rendezvous)`);
   }
   for (const locator of report.locators) lines.push(`address     ${locator}`);

@@ -13,7 +13,7 @@ import { DropCounters, type DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { Queue } from "../base/queue.ts";
 import { earliest, type Instant } from "../base/time.ts";
-import { shortHit } from "../identity/hit.ts";
+import { hitSuiteId, shortHit } from "../identity/hit.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { AccessList } from "../hip/access_list.ts";
 import { Association } from "../hip/association.ts";
@@ -237,13 +237,25 @@ export class Engine {
 
   // ---- commands --------------------------------------------------------------------------------
 
-  /** Takes in what DNS or the hosts file says of a peer; sends nothing. */
-  learnPeer(now: Instant, mapping: PeerMapping): void {
+  /** Whether we can verify what comes from a HIT: its suite is one of ours (RFC 7401 §6.6 step 1). */
+  accepts(hit: Uint8Array): boolean {
+    return this.#options.policy.hitSuites.includes(hitSuiteId(hit));
+  }
+
+  /**
+   * Takes in what DNS or the hosts file says of a peer; sends nothing.
+   *
+   * @returns False for a HIT of a suite that is not accepted: of several of one name, another will
+   *   do.
+   */
+  learnPeer(now: Instant, mapping: PeerMapping): boolean {
+    if (!this.accepts(mapping.hit)) return false;
     this.peers.learn(now, mapping);
     if (mapping.source === "dns") {
       const { name, hit, locators } = mapping;
       this.#events.add({ kind: "learned", at: now, name, peerHit: hit, locators });
     }
+    return true;
   }
 
   /**

@@ -135,9 +135,12 @@ async function resolvePeer(agent: ApiAgent, params: Parameters): Promise<Peer> {
   const hit = parseHit(text);
   if (hit !== undefined) return { hit, text };
   const report = await agent.lookup(text);
-  const first = report.identities[0];
+  // RFC 7401 §6.6 step 1: of several HITs one that we can verify.
+  const first = report.identities.find(({ isAccepted }) => isAccepted);
   if (first === undefined) {
-    const reason = report.answer.length > 0
+    const reason = report.identities.length > 0
+      ? "its HIT is of a suite that is not among hit_suites"
+      : report.answer.length > 0
       ? "it has addresses but no Host Identity"
       : `neither DNS nor the hosts file knows it (${report.responseCode})`;
     throw new ApiRefusal("not-found", `${text} cannot be reached over HIP: ${reason}`);

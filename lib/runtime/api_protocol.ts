@@ -148,6 +148,8 @@ export interface LookupReport {
     readonly rendezvous: readonly string[];
     /** "dns" or "static". */
     readonly source: string;
+    /** Whether the suite of its HIT is one of `hit_suites`. */
+    readonly isAccepted: boolean;
   }[];
   /** Addresses at which its HITs would be contacted. */
   readonly locators: readonly string[];

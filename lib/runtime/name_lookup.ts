@@ -11,18 +11,20 @@ import { FLAG, RCODE, rcodeName, TYPE } from "../wire/dns/code_points.ts";
 import { HIP } from "../wire/dns/hip.ts";
 import { answersOfType, type DnsMessage, rdataOf } from "../wire/dns/message.ts";
 import { formatHostName, parseName } from "../wire/dns/name.ts";
-import { formatIpAddress, mapIpv4 } from "../wire/ip_address.ts";
+import { formatIpAddress, mapIpv4, parseIpAddress } from "../wire/ip_address.ts";
 import { Reader } from "../wire/reader.ts";
 import { ApiRefusal, type LookupReport } from "./api_protocol.ts";
 import { type DnsServerAddress, queryDns } from "./dns_client.ts";
 
-type IdentityEntry = LookupReport["identities"][number];
+type IdentityEntry = Omit<LookupReport["identities"][number], "isAccepted">;
 
 /** Where to look. */
 export interface LookupSources {
   /** The proxy; undefined when it does not serve. */
   readonly proxy: DnsServerAddress | undefined;
   readonly staticNames: StaticNames;
+  /** Whether a HIT's suite is one that we can verify. */
+  readonly accepts: (hit: Uint8Array) => boolean;
   /** Addresses at which the engine would contact a HIT. */
   readonly locatorsOf: (hit: Uint8Array) => readonly Uint8Array[];
 }
@@ -58,7 +60,10 @@ export async function lookupName(sources: LookupSources, text: string): Promise<
   const locators = known.flatMap((hit) => sources.locatorsOf(hit)).map(formatIpAddress);
   return {
     name: formatHostName(name),
-    identities,
+    identities: identities.map((identity) => ({
+      ...identity,
+      isAccepted: sources.accepts(parseIpAddress(identity.hit)),
+    })),
     locators: [...new Set(locators)],
     answer: addresses.map(formatIpAddress),
     responseCode: responseCode(aaaa, sources.proxy !== undefined),

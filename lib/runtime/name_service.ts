@@ -31,7 +31,7 @@ const LINGER_MS = 250;
 export interface NameServiceOptions {
   readonly config: Config;
   readonly paths: StatePaths;
-  readonly engine: Pick<Engine, "learnPeer" | "peers">;
+  readonly engine: Pick<Engine, "accepts" | "learnPeer" | "peers">;
   readonly ownHits: readonly { readonly hit: Uint8Array; readonly name: string }[];
   readonly now: () => Instant;
   readonly logger: Logger;
@@ -120,6 +120,7 @@ export class NameService {
         ? undefined
         : { address, port: DNS_PORT, timeoutMs: LOOKUP_TIMEOUT_MS },
       staticNames: this.#staticNames,
+      accepts: (hit) => engine.accepts(hit),
       locatorsOf: (hit) => engine.peers.lookup(now(), hit)?.locators ?? [],
     }, name);
   }

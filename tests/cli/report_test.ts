@@ -123,7 +123,13 @@ Deno.test("hip up says who we are, where the resolver points and what to try", (
 Deno.test("hip lookup shows what an application gets, in order", () => {
   const lines = lookupLines({
     name: "www.hip.test",
-    identities: [{ hit: HIT, kind: "ECDSA P-256", rendezvous: ["rvs.hip.test"], source: "dns" }],
+    identities: [{
+      hit: HIT,
+      kind: "ECDSA P-256",
+      rendezvous: ["rvs.hip.test"],
+      source: "dns",
+      isAccepted: true,
+    }],
     locators: ["192.0.2.2"],
     answer: [HIT, "192.0.2.2"],
     responseCode: "NOERROR",

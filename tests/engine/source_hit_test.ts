@@ -140,3 +140,21 @@ Deno.test("R1C-005 every identity has an R1 counter of its own", () => {
   assert.deepEqual([generation(BOB.hit), generation(BOB.hit), generation(BOB.hit)], [1, 2, 3]);
   assert.deepEqual([generation(second.hit), generation(second.hit)], [1, 2]);
 });
+
+Deno.test("NEG-011 a HIT of a suite that the host cannot verify is not taken in, so that another one of the name is", () => {
+  const low = testIdentity("ecdsa-low", "bob");
+  const { a, b, now } = unlikePair({}, {});
+  const mapping = {
+    identity: undefined,
+    locators: [b.address],
+    rendezvous: [],
+    name: "bob.test",
+    source: "dns",
+    expires: undefined,
+  } as const;
+  assert.deepEqual(
+    [low.hit, BOB.hit].map((hit) => a.engine.learnPeer(now, { ...mapping, hit })),
+    [false, true],
+  );
+  assert.equal(a.engine.peers.lookup(now, low.hit), undefined);
+});

@@ -53,7 +53,7 @@ const ESTABLISHED: AssociationStatus = {
 
 const LOOKUP: LookupReport = {
   name: "www.hip.test",
-  identities: [{ hit: PEER, kind: "ECDSA P-256", rendezvous: [], source: "dns" }],
+  identities: [{ hit: PEER, kind: "ECDSA P-256", rendezvous: [], source: "dns", isAccepted: true }],
   locators: ["192.0.2.2"],
   answer: [PEER, "192.0.2.2"],
   responseCode: "NOERROR",
@@ -438,6 +438,17 @@ Deno.test("connect with anonymous waits for the identity, then for the associati
     anonymous: true,
   });
   assert.ok(!nowhere.ok && /No address is known/.test(nowhere.error.message));
+});
+
+Deno.test("NEG-011 of several HITs of one name a command takes the first whose suite is accepted", async () => {
+  const [accepted] = LOOKUP.identities;
+  const other = { ...accepted!, hit: "2001:23::3", isAccepted: false };
+  const agentWith = (identities: LookupReport["identities"]) =>
+    fakeAgent({ lookup: () => Promise.resolve({ ...LOOKUP, identities }) });
+  const found = await ask(agentWith([other, accepted!]), "resolve", { peer: "a.test" });
+  assert.deepEqual(found.ok && found.result, { hit: PEER });
+  const { message } = await refused(agentWith([other]), "resolve", { peer: "a.test" });
+  assert.match(message, /a suite that is not among hit_suites/);
 });
 
 Deno.test("ping sends from the HIT that the caller names, or from the one that the peer knows", async () => {
