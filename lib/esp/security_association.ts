@@ -2,7 +2,7 @@
  * Security associations: everything that a packet touches, in one flat block, and the sealer or
  * opener beside it (RFC 4301 §4.4.2, RFC 7402 §3.3, appendix B.1.1).
  *
- * A block is an ArrayBuffer or a SharedArrayBuffer, so that a worker thread can use the same SA.
+ * A block may lie in a SharedArrayBuffer, so that a worker thread can use the same SA.
  * One thread writes each field: the data path the counters and the window, the control path the
  * addresses and the active flag. 64-bit counters are pairs of words, exact at any rate.
  *
@@ -11,6 +11,7 @@
  */
 
 import type { Instant } from "../base/time.ts";
+import { WordArena } from "../base/word_arena.ts";
 import type { EspOpener, EspSealer, EspSuiteParameters } from "../crypto/esp_suite.ts";
 import { espSuite } from "../crypto/esp_suite.ts";
 import { DEFAULT_REPLAY_WINDOW, ReplayWindow, replayWindowWords } from "./replay_window.ts";
@@ -106,6 +107,9 @@ export interface InboundSaOptions extends SaOptions {
   readonly replayWindow?: number;
 }
 
+/** Where blocks lie that are not shared with other threads. */
+const arena = new WordArena();
+
 /** The common part: identity, counters, the active flag. */
 abstract class SecurityAssociation {
   /** Sizes of the suite; fixed for the life of the SA (RFC 4303 §2). */
@@ -126,9 +130,10 @@ abstract class SecurityAssociation {
       throw new RangeError(`Cannot make an SA with SPI ${spi}: need 256 to 4294967295`);
     }
     this.suite = espSuite(options.suiteId);
-    const size = (BLOCK_WORDS + extraWords) * 4;
-    const block = options.isShared ? new SharedArrayBuffer(size) : new ArrayBuffer(size);
-    this.words = new Uint32Array(block);
+    const length = BLOCK_WORDS + extraWords;
+    this.words = options.isShared
+      ? new Uint32Array(new SharedArrayBuffer(length * 4))
+      : arena.take(length);
     setAddress(this.words, LOCAL_HIT, options.localHit);
     setAddress(this.words, PEER_HIT, options.peerHit);
     this.words[SPI] = spi;
@@ -398,7 +403,7 @@ export class InboundSa extends SecurityAssociation {
 
 /** One address of a block. An SA that rests does without these views, which are larger than it. */
 function addressAt(words: Uint32Array, wordOffset: number): Uint8Array {
-  return new Uint8Array(words.buffer, wordOffset * 4, 16);
+  return new Uint8Array(words.buffer, words.byteOffset + wordOffset * 4, 16);
 }
 
 function setAddress(words: Uint32Array, wordOffset: number, octets: Uint8Array): void {

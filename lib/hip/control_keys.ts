@@ -31,6 +31,7 @@ const PEER_PUBLIC_VALUE = 8;
 const RANDOM_I = 9;
 const SOLUTION_J = 10;
 const HOST_IDENTITY = 11;
+const PEER_HIT = 12;
 
 /**
  * Control keys in one piece, for as long as an association lives. Secrets come out as views, so that
@@ -46,8 +47,11 @@ export class StoredKeys implements ControlKeys {
   readonly peerAlgorithm: number;
   readonly #octets: PackedOctets;
 
-  /** @param keys Their secrets are overwritten, now that they are stored. */
-  constructor(keys: ControlKeys) {
+  /**
+   * @param keys Their secrets are overwritten, now that they are stored.
+   * @param peerHit Stored with them.
+   */
+  constructor(keys: ControlKeys, peerHit: Uint8Array) {
     this.keymatIndex = keys.keymatIndex;
     this.rhash = keys.rhash;
     this.hipCipher = keys.hipCipher;
@@ -68,6 +72,7 @@ export class StoredKeys implements ControlKeys {
       keys.randomI,
       keys.solutionJ,
       keys.peerIdentity.hostIdentity,
+      peerHit,
     ]);
     wipeSecrets(keys);
   }
@@ -103,6 +108,11 @@ export class StoredKeys implements ControlKeys {
 
   get solutionJ(): Uint8Array {
     return this.#octets.copy(SOLUTION_J);
+  }
+
+  /** A view that takes the place of an array of its own. */
+  get peerHit(): Uint8Array {
+    return this.#octets.view(PEER_HIT);
   }
 
   get peerIdentity(): PublicHostIdentity {

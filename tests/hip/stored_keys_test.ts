@@ -39,8 +39,10 @@ function plain(keys: ControlKeys): ControlKeys {
 
 Deno.test("stored keys are what was stored, the originals are overwritten, and wiping leaves no secret", () => {
   const originals = madeUp();
-  const stored = new StoredKeys(originals);
+  const peerHit = new Uint8Array(16).fill(0x77);
+  const stored = new StoredKeys(originals, peerHit);
   assert.deepEqual(plain(stored), plain(madeUp()));
+  assert.deepEqual(stored.peerHit, peerHit);
   const secrets = (keys: ControlKeys) => [
     keys.keymat.prk,
     ...Object.values(keys.hipKeys),
