@@ -240,8 +240,8 @@ export class Association implements AssociationHandle {
   /** §6.8 steps 16 to 19. */
   #handleI2Built(now: Instant, r1: R1Candidate, result: BuildI2Result, spi: number): void {
     const initiation = this.#initiation!;
-    const keys = new StoredKeys(result, this.#peerHit);
-    this.#peerHit = keys.peerHit;
+    const keys = new StoredKeys(result, this.peerHit);
+    this.#hits.holdPeerIn(keys.peerHit);
     this.#removeSecurity();
     // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
     const inbound = makeInboundSa(this.#context, this.localHit, this.peerHit, spi, keys);
@@ -303,8 +303,8 @@ export class Association implements AssociationHandle {
     spi: number,
   ): void {
     const { r2, outboundSpi } = result;
-    const keys = new StoredKeys(result, this.#peerHit);
-    this.#peerHit = keys.peerHit;
+    const keys = new StoredKeys(result, this.peerHit);
+    this.#hits.holdPeerIn(keys.peerHit);
     this.#removeSecurity();
     const inbound = makeInboundSa(this.#context, this.localHit, this.peerHit, spi, keys);
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);

@@ -28,6 +28,11 @@ export class AssociationHits implements HitPair {
     return compareBytes(this.#localHit, this.#peerHit) > 0;
   }
 
+  /** From now on the peer's HIT is held in this array, where the same octets stand. */
+  holdPeerIn(peerHit: Uint8Array): void {
+    this.#peerHit = peerHit;
+  }
+
   /**
    * @param mayStand Whether the new HITs, already in force, may stay; it gets the old ones.
    * @returns The same; when not, everything is as before.
