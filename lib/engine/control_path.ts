@@ -39,6 +39,8 @@ export interface ControlPathParts {
   isLocal(hit: Uint8Array): boolean;
   /** The association of a pair of HITs, made when there is none; undefined at the limit. */
   ensureAssociation(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined;
+  /** An UPDATE of no association: a peer may not know yet that this host has lost its state. */
+  meetAgain(now: Instant, address: Uint8Array, peerHit: Uint8Array): void;
   transmit(packet: OutgoingPacket): void;
   /** Counts a packet that is not used. */
   drop(now: Instant, reason: DropReason, detail: string): void;
@@ -97,7 +99,12 @@ export class ControlPath {
         return association?.handleR2(now, packet) ?? noAssociation(association);
       default:
         // A stranger's packet takes nothing from the share of a peer.
-        if (association === undefined) return "hip-no-association";
+        if (association === undefined) {
+          if (packet.packetType === PACKET.UPDATE) {
+            this.#parts.meetAgain(now, addresses.peer, peerHit);
+          }
+          return "hip-no-association";
+        }
         if (!notifier.admits(now, packet)) return "hip-rate-limited";
         return association.handleControl(now, packet, addresses);
     }

@@ -46,6 +46,8 @@ export interface DataPathOwner {
     localHit: Uint8Array,
     peerHit: Uint8Array,
   ): Association | undefined;
+  /** The SA begins to send, and nobody looks after answers. */
+  unwatched(now: Instant, sa: OutboundSa): void;
   /** The SA has carried what its keys are good for. */
   rekeyDue(now: Instant, sa: InboundSa | OutboundSa): void;
   /** `packets` wait for an association. */
@@ -56,7 +58,7 @@ export interface DataPathOwner {
   deliver(packet: Uint8Array): void;
   /** An SA carries nothing any more: its numbers or its keys are used up. */
   spent(now: Instant, sa: InboundSa | OutboundSa): void;
-  /** An ESP packet without an SA: the sender may be told. */
+  /** An ESP packet without an SA: the sender may be told, or be a peer that has to be met again. */
   unknownSpi(now: Instant, buffer: PacketBuffer): void;
 }
 
@@ -120,6 +122,7 @@ export class DataPath {
   #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
     const reason = encapsulate(sa, buffer);
     if (sa.isRekeyDue) this.#askForRekey(now, sa);
+    if (!sa.isWatched) this.#owner.unwatched(now, sa);
     if (reason === undefined) return "transmit";
     if (reason === "sequence-exhausted") this.#owner.spent(now, sa);
     const event = auditEventOf(reason);

@@ -47,6 +47,7 @@ import {
   outgoingHipPacket,
   type OutgoingPacket,
 } from "./effects.ts";
+import { Contacts } from "./contacts.ts";
 import { ControlPath } from "./control_path.ts";
 import { DataPath } from "./data_path.ts";
 import type { EngineOptions } from "./engine_options.ts";
@@ -61,6 +62,8 @@ export type { EngineOptions };
 export class Engine {
   /** What is known of peers; names and hosts files fill it through `learnPeer`. */
   readonly peers = new PeerDirectory();
+  /** Where peers were met, for the agent after this one. */
+  readonly contacts: Contacts;
   readonly #options: EngineOptions;
   readonly #settings: ControlSettings;
   readonly #identities: IdentityTable;
@@ -76,6 +79,7 @@ export class Engine {
   readonly #icmpInput: IcmpInput;
   readonly #context: AssociationContext;
   readonly #jobs = new JobTable();
+  #isGoingDown = false;
   readonly #notifier: Notifier;
   #locators: readonly LocalLocator[] = [];
   readonly #transmits = new Queue<OutgoingPacket>();
@@ -93,6 +97,11 @@ export class Engine {
       random: options.random,
       identityOf: (localHit) => this.#identities.require(localHit).identity,
       submit: (addresses, job) => this.#jobs.submit({ kind: "notify", addresses, job }),
+    });
+    this.contacts = new Contacts(this.peers, this.#associations, {
+      isLocal: (hit) => this.#isLocal(hit),
+      isAnonymous: (localHit) => this.#context.isAnonymous(localHit),
+      ensure: (localHit, peerHit) => this.#ensureAssociation(localHit, peerHit),
     });
     this.#dataPath = this.#makeDataPath();
     this.#desk = new ResponderDesk({
@@ -318,11 +327,13 @@ export class Engine {
    */
   rekey(now: Instant, peerHit: Uint8Array, options: { readonly withDh: boolean }): boolean {
     const begun = this.#associations.withPeer(peerHit)
-      .filter((association) => association.rekey(now, options.withDh));
+      .filter(({ rekeying }) => rekeying?.start(now, options.withDh) === true);
     return begun.length > 0;
   }
 
+  /** Ends all associations; data that wants new ones is refused from then on. */
   closeAll(now: Instant): void {
+    this.#isGoingDown = true;
     for (const association of [...this.#associations]) association.close(now, "going down");
   }
 
@@ -431,6 +442,10 @@ export class Engine {
         isLocal: (hit) => this.#isLocal(hit),
         localHitFor: (peerHit) => this.#localHitFor(peerHit),
         associationFor: (now, localHit, peerHit) => {
+          if (this.#isGoingDown) {
+            this.#drop(now, "association-closed", "going down");
+            return undefined;
+          }
           const refusal = this.#misused(localHit, peerHit);
           if (refusal !== undefined) {
             this.#drop(now, refusal, "");
@@ -440,9 +455,11 @@ export class Engine {
           if (association === undefined) this.#drop(now, "hip-busy", "too many associations");
           return association;
         },
+        unwatched: (now, { localHit, peerHit }) =>
+          this.#associations.find(localHit, peerHit)?.rekeying?.watch(now),
         rekeyDue: (now, { localHit, peerHit }) => {
           const { rekeyWithDh } = this.#settings;
-          this.#associations.find(localHit, peerHit)?.rekey(now, rekeyWithDh);
+          this.#associations.find(localHit, peerHit)?.rekeying?.start(now, rekeyWithDh);
         },
         staged: (at, localHit, peerHit, packets) =>
           this.#events.add({ kind: "staged", at, localHit, peerHit, packets }),
@@ -455,6 +472,7 @@ export class Engine {
           association?.close(now, "an SA is used up");
         },
         unknownSpi: (now, buffer) => {
+          this.contacts.meetAgain(now, buffer.path.peerAddress);
           if (!this.#settings.icmpToStrangers) return;
           this.#controlPath.answerDrop(now, buffer, "esp-unknown-spi");
         },
@@ -476,6 +494,7 @@ export class Engine {
       logger,
       isLocal: (hit) => this.#isLocal(hit),
       ensureAssociation: (localHit, peerHit) => this.#ensureAssociation(localHit, peerHit),
+      meetAgain: (now, address, peerHit) => this.contacts.meetAgain(now, address, peerHit),
       transmit: (packet) => this.#transmits.push(packet),
       drop: (now, reason, detail) => this.#drop(now, reason, detail),
     });
@@ -572,6 +591,7 @@ export class Engine {
     this.#events.add({ kind: "state", at, localHit, peerHit, from, to, why });
     const who = this.peers.nameOf(peerHit) || shortHit(peerHit);
     this.#options.logger.log("info", `${who}: ${from} -> ${to} (${why})`);
+    this.contacts.noteState(at, localHit, peerHit, to);
     if (to === "ESTABLISHED") this.#anonymous.noteUsed(localHit);
     if (to !== "UNASSOCIATED") return;
     this.#associations.remove(association);

@@ -226,6 +226,8 @@ export class OutboundSa extends SecurityAssociation {
   #peerAddress: Uint8Array | undefined;
   /** What ICMP has reported of the path and until when it holds; `path_mtu.ts` sets it. */
   pathMtu: { readonly octets: number; readonly until: Instant } | undefined;
+  /** Whether somebody looks after answers to what is sent; belongs to the thread that sends. */
+  isWatched = false;
 
   /** @throws {RangeError} On an SPI below 256, an unknown suite, or a DSCP above 63. */
   constructor(options: OutboundSaOptions) {

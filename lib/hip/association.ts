@@ -43,7 +43,7 @@ import { ExchangeAttempt } from "./exchange_attempt.ts";
 import { Inactivity } from "./inactivity.ts";
 import { type Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
-import { discardSecrets, Rekeying } from "./rekeying.ts";
+import { discardSecrets, PEER_SILENT, Rekeying } from "./rekeying.ts";
 import { installSecurity, makeInboundSa } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 
@@ -148,7 +148,10 @@ export class Association implements AssociationHandle {
    *
    * @param options `mayChangeHit`: nothing is bound to our HIT yet, so that another may do.
    */
-  initiate(now: Instant, options: { readonly mayChangeHit?: boolean } = {}): void {
+  initiate(
+    now: Instant,
+    options: { readonly mayChangeHit?: boolean; readonly why?: string } = {},
+  ): void {
     switch (this.#state.kind) {
       case "UNASSOCIATED":
       case "CLOSING": {
@@ -158,7 +161,7 @@ export class Association implements AssociationHandle {
         this.puzzleTime = undefined;
         this.failure = undefined;
         this.#wipeKeys();
-        this.#transition(now, { kind: "I1-SENT", initiation }, "data to send");
+        this.#transition(now, { kind: "I1-SENT", initiation }, options.why ?? "data to send");
         initiation.handleTimeout(now);
         return;
       }
@@ -356,12 +359,9 @@ export class Association implements AssociationHandle {
     this.#context.established(now, this);
   }
 
-  /** Replaces the SAs. @returns Whether that was begun: not unless ESTABLISHED, one at a time. */
-  rekey(now: Instant, withDh: boolean): boolean {
-    if (this.#state.kind !== "ESTABLISHED") return false;
-    const isStarted = this.#state.rekeying.start(now, withDh);
-    this.#context.reschedule(this);
-    return isStarted;
+  /** What looks after the SAs while ESTABLISHED. */
+  get rekeying(): Rekeying | undefined {
+    return this.#state.kind === "ESTABLISHED" ? this.#state.rekeying : undefined;
   }
 
   // ---- closing ---------------------------------------------------------------------------------
@@ -526,6 +526,8 @@ export class Association implements AssociationHandle {
         const why = tendEstablished(now, state, this.#context.settings);
         if (why === undefined) break;
         this.close(now, why);
+        // Data has been going out, and more of it will (FSM-062).
+        if (why === PEER_SILENT) this.initiate(now);
         return;
       }
       case "CLOSING":

@@ -60,6 +60,14 @@ export interface ControlSettings {
   readonly responderDataWait: Duration;
   /** UAL: an association without traffic is closed after this (RFC 7401 §4.4.1). */
   readonly unusedAssociationLifetime: Duration;
+  /**
+   * Who sends and hears nothing for this long asks the peer for a sign of life by UPDATE; the wait
+   * doubles, up to `peerSilenceMax`, while acknowledgements are all that comes.
+   */
+  readonly peerSilence: Duration;
+  readonly peerSilenceMax: Duration;
+  /** A peer that then stays silent is taken to have lost its state: short beside TCP's patience. */
+  readonly peerPatience: Duration;
   /** First wait for CLOSE_ACK; doubles per try. */
   readonly closeTimeout: Duration;
   readonly closeTimeoutMax: Duration;
@@ -147,6 +155,9 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   busyRetriesMax: 4,
   responderDataWait: milliseconds(1500),
   unusedAssociationLifetime: seconds(15 * 60),
+  peerSilence: seconds(5),
+  peerSilenceMax: seconds(80),
+  peerPatience: seconds(5),
   closeTimeout: seconds(1),
   closeTimeoutMax: seconds(30),
   updateTimeout: seconds(1),

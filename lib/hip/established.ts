@@ -28,7 +28,8 @@ export function tendEstablished(
   { rekeyWithDh }: ControlSettings,
 ): string | undefined {
   const { rekeying, inactivity, answered } = state;
-  if (!rekeying.handleTimeout(now)) return "the peer did not acknowledge UPDATE";
+  const broken = rekeying.handleTimeout(now);
+  if (broken !== undefined) return broken;
   if (answered !== undefined && answered.until <= now) state.answered = undefined;
   if (inactivity.dueAt > now) return undefined;
   const activity = inactivity.look(now, rekeying.traffic);

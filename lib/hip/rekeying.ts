@@ -37,6 +37,7 @@ import type { AssociationContext, AssociationHandle } from "./association_contex
 import { type ControlKeys, pathOf, type Security } from "./control_keys.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Job, JobResult } from "./jobs.ts";
+import { Liveness } from "./liveness.ts";
 import { espKeymatLength, makeInboundSa, makeOutboundSa } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 import { readUpdate, type UpdateContents, Updates, type UpdatesOptions } from "./update.ts";
@@ -119,12 +120,17 @@ interface Retiring {
 /** What `Updates` needs but for the path and the keys. */
 export type RekeyingOptions = Omit<UpdatesOptions, "path" | "keys">;
 
+/** Why an association ends whose peer has lost its own. */
+export const PEER_SILENT = "the peer gave no sign of life";
+
 export class Rekeying {
   readonly #context: AssociationContext;
   readonly #association: AssociationHandle;
   readonly #options: RekeyingOptions;
   /** Made for the first UPDATE: an association that rests has none. */
   #begunUpdates: Updates | undefined;
+  /** Made for the first packet that goes out. */
+  #liveness: Liveness | undefined;
   #security: Security;
   #material: Material;
   #pending: Pending | undefined;
@@ -170,15 +176,35 @@ export class Rekeying {
     return withTraffic(retiring, inbound, outbound);
   }
 
+  /** Data goes out from now on; see `Liveness`. */
+  watch(now: Instant): void {
+    this.#security.outbound.isWatched = true;
+    this.#liveness ??= new Liveness({
+      settings: this.#context.settings,
+      traffic: () => this.traffic,
+      ask: (at) => this.ask(at),
+      release: () => this.#security.outbound.isWatched = false,
+    });
+    this.#liveness.watch(now);
+    this.#context.reschedule(this.#association);
+  }
+
+  /** Sends an UPDATE that says nothing and that the peer must acknowledge. */
+  ask(now: Instant): void {
+    this.#updates.send(now, [], []);
+    this.#context.reschedule(this.#association);
+  }
+
   // ---- starting --------------------------------------------------------------------------------
 
-  /** Starts a rekey. @returns False when one is under way or no SPI is free. */
+  /** Starts a rekey; one at a time. @returns False when one is under way or no SPI is free. */
   start(now: Instant, withDh: boolean): boolean {
     if (this.#pending !== undefined) return false;
     const isExhausted = !this.#fits(this.#material.nextIndex);
     const isStarted = this.#begin(now, true, withDh || isExhausted, undefined);
     if (isStarted) this.#advance(now);
     else this.#startLater(now);
+    this.#context.reschedule(this.#association);
     return isStarted;
   }
 
@@ -366,6 +392,7 @@ export class Rekeying {
 
   /** An UPDATE whose MAC and signature are right: the ACK, then the rest (RFC 7401 §6.12). */
   handleUpdate(now: Instant, packet: HipPacket): void {
+    this.#liveness?.heard();
     const update = readUpdate(packet);
     const { acknowledged, isNew } = this.#updates.take(now, packet, update);
     const pending = this.#pending;
@@ -517,24 +544,28 @@ export class Rekeying {
   nextTimeout(): Instant | undefined {
     const rekey = this.#pending === undefined ? this.#startAt : this.#pending.until;
     let next = earliest(rekey, this.#begunUpdates?.nextTimeout());
+    next = earliest(next, this.#liveness?.dueAt);
     for (const { removeAt } of this.#retiring) next = earliest(next, removeAt);
     return next;
   }
 
-  /** Does what is due. @returns False when the peer left an UPDATE without ACK (FSM-061). */
-  handleTimeout(now: Instant): boolean {
+  /** Does what is due. @returns Why the association is broken (§6.11 step 4), if it is. */
+  handleTimeout(now: Instant): string | undefined {
     this.#retiring = this.#retiring.filter(({ inbound, removeAt }) => {
       if (removeAt > now) return true;
       this.#remove(inbound);
       return false;
     });
-    if (this.#begunUpdates?.handleTimeout(now) === false) return false;
+    if (this.#liveness?.handleTimeout(now) === false) return PEER_SILENT;
+    if (this.#begunUpdates?.handleTimeout(now) === false) {
+      return "the peer did not acknowledge UPDATE";
+    }
     if (this.#pending !== undefined) {
       if (this.#pending.until <= now) this.#giveUp(now, "the peer did not finish it");
     } else if (this.#startAt !== undefined && this.#startAt <= now) {
       this.start(now, this.#context.settings.rekeyWithDh);
     }
-    return true;
+    return undefined;
   }
 
   #remove(inbound: InboundSa): void {

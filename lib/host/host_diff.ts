@@ -126,9 +126,15 @@ function ruleText(rule: Rule): string {
     ? ` to ${formatIpAddress(rule.destination.address)}/${rule.destination.length}`
     : "";
   const action = rule.action === RULE_ACTION.TO_TABLE
-    ? `lookup ${rule.table}`
+    ? `lookup ${rule.table}${suppressText(rule)}`
+    : rule.action === RULE_ACTION.UNREACHABLE
+    ? "unreachable"
     : rule.action === RULE_ACTION.PROHIBIT
     ? "prohibit"
     : `action ${rule.action}`;
   return `${rule.priority}: from ${from}${to} ${action}`;
+}
+
+function suppressText({ suppressPrefixLength }: Rule): string {
+  return suppressPrefixLength === undefined ? "" : ` suppress_prefixlength ${suppressPrefixLength}`;
 }

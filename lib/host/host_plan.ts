@@ -22,7 +22,7 @@ export const HIT_LABEL = 139;
 export const RULE_OWNER = 139;
 
 /** Places of our rules: behind the local table (0), before the main one (32766). */
-const RULE_PRIORITY = { TO_HITS: 5201, FROM_HITS: 5202 } as const;
+const RULE_PRIORITY = { TO_HITS: 5201, NO_OTHER_WAY: 5202, FROM_HITS: 5203 } as const;
 
 const ROUTE_METRIC = 1024;
 
@@ -52,6 +52,36 @@ export const EMPTY_PLAN: HostState = {
   rules: [],
 };
 
+const HITS = { address: HIT_PREFIX, length: HIT_PREFIX_LENGTH } as const;
+
+/**
+ * Nothing to or from a HIT leaves by another device. It also holds when our device is gone, killed
+ * with its agent: connections live on, and what they send again would go out as it is.
+ */
+const GUARD_RULES: readonly Rule[] = [
+  {
+    priority: RULE_PRIORITY.NO_OTHER_WAY,
+    source: undefined,
+    destination: HITS,
+    action: RULE_ACTION.UNREACHABLE,
+    table: 0,
+    suppressPrefixLength: undefined,
+    protocol: RULE_OWNER,
+  },
+  {
+    priority: RULE_PRIORITY.FROM_HITS,
+    source: HITS,
+    destination: undefined,
+    action: RULE_ACTION.PROHIBIT,
+    table: 0,
+    suppressPrefixLength: undefined,
+    protocol: RULE_OWNER,
+  },
+];
+
+/** The host without us, while connections are open that were made over HIP. */
+export const GUARD_PLAN: HostState = { ...EMPTY_PLAN, rules: GUARD_RULES };
+
 /** What the plan depends on. */
 export interface HostWish {
   readonly interfaceIndex: number;
@@ -65,7 +95,6 @@ export interface HostWish {
 
 /** The state that serves `wish`. */
 export function hostPlan(wish: HostWish): HostState {
-  const prefix = { address: HIT_PREFIX, length: HIT_PREFIX_LENGTH };
   const route = (destination: Uint8Array, prefixLength: number, source?: Uint8Array) => ({
     destination,
     prefixLength,
@@ -94,19 +123,14 @@ export function hostPlan(wish: HostWish): HostState {
       {
         priority: RULE_PRIORITY.TO_HITS,
         source: undefined,
-        destination: prefix,
+        destination: HITS,
         action: RULE_ACTION.TO_TABLE,
         table: TABLE.MAIN,
+        // Our route, and no default route.
+        suppressPrefixLength: HIT_PREFIX_LENGTH - 1,
         protocol: RULE_OWNER,
       },
-      {
-        priority: RULE_PRIORITY.FROM_HITS,
-        source: prefix,
-        destination: undefined,
-        action: RULE_ACTION.PROHIBIT,
-        table: 0,
-        protocol: RULE_OWNER,
-      },
+      ...GUARD_RULES,
     ],
   };
 }

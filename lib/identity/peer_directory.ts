@@ -3,8 +3,9 @@
  * who said so. DNS answers and the hosts file fill it; the engine asks it when a packet for a HIT
  * has nowhere to go (RFC 8005 §4, RFC 7401 §6.1).
  *
- * Static entries rank above DNS, and a lower rank never changes a higher one. The table is
- * bounded: the mapping that expires first makes room.
+ * Static entries rank above DNS, and a lower rank never changes a higher one. Where a peer was when
+ * it was met last counts only while nobody else knows: a connection may outlive its association and
+ * the answer that led to it. The tables are bounded: the mapping that expires first makes room.
  */
 
 import { toHex } from "../base/bytes.ts";
@@ -18,7 +19,8 @@ export const MAX_MAPPINGS = 10_000;
 /** Most addresses kept for one HIT. */
 export const MAX_LOCATORS = 16;
 
-export type MappingSource = "static" | "dns";
+/** `met`: an exchange with the peer was completed there. */
+export type MappingSource = "static" | "dns" | "met";
 
 /** One peer as one source describes it. */
 export interface PeerMapping {
@@ -40,6 +42,8 @@ export interface PeerMapping {
 /** Finds peers by HIT. */
 export class PeerDirectory {
   readonly #byHit = new Map<string, PeerMapping>();
+  /** Oldest first. */
+  readonly #met = new Map<string, PeerMapping>();
 
   get size(): number {
     return this.#byHit.size;
@@ -48,6 +52,10 @@ export class PeerDirectory {
   /** Takes in what a source says. A static mapping is not touched by DNS. */
   learn(now: Instant, mapping: PeerMapping): void {
     const key = toHex(mapping.hit);
+    if (mapping.source === "met") {
+      this.#learnMet(key, mapping);
+      return;
+    }
     const known = this.#current(now, key);
     if (known?.source === "static" && mapping.source === "dns") return;
     const locators = known?.source === mapping.source && known.name !== mapping.name
@@ -59,12 +67,14 @@ export class PeerDirectory {
 
   /** The mapping in force, or undefined. */
   lookup(now: Instant, hit: Uint8Array): PeerMapping | undefined {
-    return this.#current(now, toHex(hit));
+    const key = toHex(hit);
+    return this.#current(now, key) ?? this.#currentMet(now, key);
   }
 
   /** The name a HIT was learned under, even when the mapping has expired; "" when there is none. */
   nameOf(hit: Uint8Array): string {
-    return this.#byHit.get(toHex(hit))?.name ?? "";
+    const key = toHex(hit);
+    return this.#byHit.get(key)?.name ?? this.#met.get(key)?.name ?? "";
   }
 
   /** Withdraws every mapping of `source`, for a hosts file that is read anew. */
@@ -91,6 +101,22 @@ export class PeerDirectory {
       return undefined;
     }
     return mapping;
+  }
+
+  #learnMet(key: string, mapping: PeerMapping): void {
+    const name = mapping.name || this.nameOf(mapping.hit);
+    this.#met.delete(key);
+    this.#met.set(key, { ...mapping, name });
+    if (this.#met.size <= MAX_MAPPINGS) return;
+    for (const oldest of this.#met.keys()) {
+      this.#met.delete(oldest);
+      break;
+    }
+  }
+
+  #currentMet(now: Instant, key: string): PeerMapping | undefined {
+    const mapping = this.#met.get(key);
+    return mapping?.expires !== undefined && mapping.expires <= now ? undefined : mapping;
   }
 
   #makeRoom(): void {

@@ -12,7 +12,7 @@ import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { AnonymousPeer } from "../engine/anonymous_identities.ts";
 import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
 import type { Engine } from "../engine/engine.ts";
-import { hostPlan } from "../host/host_plan.ts";
+import { EMPTY_PLAN, GUARD_PLAN, hostPlan } from "../host/host_plan.ts";
 import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
@@ -21,6 +21,7 @@ import { associationReport, type DataPathReport, type StatusReport } from "./api
 import { ApiServer } from "./api_server.ts";
 import { systemProblem } from "./atomic_file.ts";
 import type { Config } from "./config.ts";
+import { ContactsFile } from "./contacts_file.ts";
 import { removeProcessId, writeProcessId } from "./daemon.ts";
 import { enableIpv6 } from "./device_ipv6.ts";
 import { EchoClient } from "./echo.ts";
@@ -35,6 +36,7 @@ import { NameService } from "./name_service.ts";
 import { NetlinkClient } from "./netlink_client.ts";
 import { ownIdentities } from "./own_identities.ts";
 import type { IpFamily, JobRunner, Platform, Readiness, TunDevice } from "./ports.ts";
+import { openHipSockets } from "./open_sockets.ts";
 import { repairHost } from "./repair.ts";
 import type { StatePaths } from "./state_paths.ts";
 import { SYSTEM_CLOCK } from "./system_clock.ts";
@@ -107,6 +109,9 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   requireLibcrypto(config, jobs.publicKeys);
   const engine = makeEngine({ config, identities, espProvider, logger });
   await prepareR1s(engine, jobs);
+  const contacts = new ContactsFile(paths.contactsFile, () => engine.contacts.list(), logger);
+  undo.push("Noting where peers are", () => contacts.close());
+  engine.contacts.restore(SYSTEM_CLOCK.now(), contacts.read());
   logger.log(
     "info",
     `R1 packets are ready, ESP by ${espProvider.name}, public keys by ${jobs.publicKeys}`,
@@ -133,7 +138,10 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   events.add((event) => {
     if (event.kind !== "state") return;
     if (event.to === "E-FAILED") names.noteUnreachable(event.peerHit);
-    else if (event.to === "ESTABLISHED") names.noteReachable(event.peerHit);
+    else if (event.to === "ESTABLISHED") {
+      names.noteReachable(event.peerHit);
+      contacts.touch();
+    }
   });
 
   // 5. Ready. Whoever waited at the control socket is served now.
@@ -238,7 +246,11 @@ function openPath(
   undo.push("Closing netlink", () => requests.close());
   const client = new NetlinkClient(requests);
   const configurator = new HostConfigurator(client, device.interfaceIndex, logger);
-  undo.push("Restoring addresses, routes and rules", () => configurator.restore());
+  undo.push("Restoring addresses, routes and rules", () => {
+    const open = openHipSockets();
+    configurator.restore(open > 0 ? GUARD_PLAN : EMPTY_PLAN);
+    if (open > 0) logger.log("warning", `${stillOpen(open)}; "hip up" carries on with them`);
+  });
   const configure = () =>
     configurator.apply(hostPlan({
       interfaceIndex: device.interfaceIndex,
@@ -301,6 +313,12 @@ function openPath(
     socketBatches: sockets.every(({ isBatched }) => isBatched),
   };
   return { loop, echo, device, dataPath, fault };
+}
+
+/** "2 connections over HIP are still open and kept from the network". */
+function stillOpen(count: number): string {
+  const [what, are] = count === 1 ? ["connection", "is"] : ["connections", "are"];
+  return `${count} ${what} over HIP ${are} still open and kept from the network`;
 }
 
 /** CLOSE to every peer, and a while for their CLOSE_ACKs (RFC 7401 §6.14). */

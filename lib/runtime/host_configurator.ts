@@ -90,9 +90,13 @@ export class HostConfigurator {
     }
   }
 
-  /** Takes away everything of ours; the device itself belongs to whoever opened it. */
-  restore(): void {
-    this.apply(EMPTY_PLAN);
+  /**
+   * Takes away everything of ours; the device itself belongs to whoever opened it.
+   *
+   * @param left What stays nevertheless.
+   */
+  restore(left: HostState = EMPTY_PLAN): void {
+    this.apply(left);
   }
 
   /** What of a plan is installed now, whoever installed it. */

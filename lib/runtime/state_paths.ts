@@ -11,6 +11,8 @@ export interface StatePaths {
   readonly resolverBackup: string;
   readonly logFile: string;
   readonly processIdFile: string;
+  /** Where peers were met since the host started. */
+  readonly contactsFile: string;
 }
 
 /** Default for `--state` and HIP_STATE. */
@@ -34,5 +36,6 @@ export function statePaths(folder: string | undefined): StatePaths {
     resolverBackup: `${state}/resolver.json`,
     logFile: `${state}/hip.log`,
     processIdFile: `${state}/hip.pid`,
+    contactsFile: isPrivate ? `${state}/contacts` : "/run/hip/contacts",
   };
 }

@@ -4,7 +4,13 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { UserError } from "../../lib/base/errors.ts";
 import { SILENT } from "../../lib/base/logger.ts";
-import { EMPTY_PLAN, HIT_PREFIX, hostPlan, type HostState } from "../../lib/host/host_plan.ts";
+import {
+  EMPTY_PLAN,
+  GUARD_PLAN,
+  HIT_PREFIX,
+  hostPlan,
+  type HostState,
+} from "../../lib/host/host_plan.ts";
 import { HostConfigurator } from "../../lib/runtime/host_configurator.ts";
 import { NetlinkClient } from "../../lib/runtime/netlink_client.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
@@ -37,6 +43,7 @@ function freshHost(): FakeKernel {
     destination: undefined,
     action: 1,
     table: 254,
+    suppressPrefixLength: undefined,
     protocol: 2,
   });
   return kernel;
@@ -51,6 +58,7 @@ function plan(innerMtu: number, ...hits: string[]): HostState {
 }
 
 const PLANS: HostState[] = [
+  GUARD_PLAN,
   plan(1400, "2001:22::1"),
   plan(1280, "2001:22::1"),
   plan(1400, "2001:22::1", "2001:23::2"),
@@ -73,8 +81,9 @@ route 2001:20::/28 dev 7 table 254 metric 1024 src 2001:22::1
 label 2001:20::/28 label 139
 label 2002::/16 label 2
 rule 32766: from all lookup 254
-rule 5201: from all to 2001:20::/28 lookup 254
-rule 5202: from 2001:20::/28 prohibit`,
+rule 5201: from all to 2001:20::/28 lookup 254 suppress_prefixlength 27
+rule 5202: from all to 2001:20::/28 unreachable
+rule 5203: from 2001:20::/28 prohibit`,
   );
 });
 
@@ -82,7 +91,7 @@ Deno.test("Plans applied in any order give the host that each gives on its own",
   const expected = PLANS.map((wanted) => {
     const kernel = freshHost();
     // The device's MTU stays as it was last set; a first plan makes that the same for all.
-    configure(kernel).apply(PLANS[0]!);
+    configure(kernel).apply(PLANS[1]!);
     configure(kernel).apply(wanted);
     return kernel.print().replace(/hip0 down mtu \d+/, "hip0 down");
   });
@@ -99,17 +108,17 @@ Deno.test("Plans applied in any order give the host that each gives on its own",
 
 Deno.test("Applying a plan twice changes nothing the second time", () => {
   const kernel = freshHost();
-  configure(kernel).apply(PLANS[2]!);
+  configure(kernel).apply(PLANS[3]!);
   for (const type of [MESSAGE.SET_LINK, MESSAGE.NEW_ADDRESS, MESSAGE.NEW_ROUTE, MESSAGE.NEW_RULE]) {
     kernel.refused.set(type, EPERM);
   }
-  configure(kernel).apply(PLANS[2]!);
+  configure(kernel).apply(PLANS[3]!);
 });
 
 Deno.test("The empty plan restores the host", () => {
   const kernel = freshHost();
   const before = kernel.print();
-  configure(kernel).apply(PLANS[2]!);
+  configure(kernel).apply(PLANS[3]!);
   configure(kernel).restore();
   assert.equal(kernel.print().replace("hip0 down mtu 1400", "hip0 down mtu 1500"), before);
 });
@@ -128,7 +137,7 @@ Deno.test("What a killed process left is cleared without its device", () => {
 Deno.test("A label of somebody else's for the HIT prefix is neither replaced nor removed", () => {
   const kernel = freshHost();
   kernel.labels.push({ prefix: HIT_PREFIX, prefixLength: 28, label: 42 });
-  configure(kernel).apply(PLANS[0]!);
+  configure(kernel).apply(PLANS[1]!);
   configure(kernel).restore();
   assert.deepEqual(kernel.labels.map((label) => label.label), [2, 42]);
 });
@@ -141,16 +150,16 @@ Deno.test("A kernel without labels and rules is warned of and used all the same"
   const lines: string[] = [];
   const logger = { log: (level: string, line: string) => level === "warning" && lines.push(line) };
   const client = new NetlinkClient(kernel.open());
-  new HostConfigurator(client, HIP0, logger).apply(PLANS[0]!);
+  new HostConfigurator(client, HIP0, logger).apply(PLANS[1]!);
   assert.equal(kernel.routes.length, 1);
-  assert.equal(lines.length, 3);
+  assert.equal(lines.length, 4);
 });
 
 Deno.test("Without the right to change the network the user is told what to do", () => {
   const kernel = freshHost();
   kernel.refused.set(MESSAGE.SET_LINK, EPERM);
   assert.throws(
-    () => configure(kernel).apply(PLANS[0]!),
+    () => configure(kernel).apply(PLANS[1]!),
     (error) => error instanceof UserError && /Run it as root/.test(error.message),
   );
 });
@@ -158,7 +167,7 @@ Deno.test("Without the right to change the network the user is told what to do",
 Deno.test("A refused route is an error, and restoring afterwards leaves nothing", () => {
   const kernel = freshHost();
   kernel.refused.set(MESSAGE.NEW_ROUTE, ENODEV);
-  assert.throws(() => configure(kernel).apply(PLANS[0]!), /add-route .*ENODEV/);
+  assert.throws(() => configure(kernel).apply(PLANS[1]!), /add-route .*ENODEV/);
   configure(kernel).restore();
   assert.deepEqual(kernel.addresses.map((address) => address.interfaceIndex), [2]);
 });

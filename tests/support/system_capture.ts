@@ -114,6 +114,17 @@ export class Capture {
   }
 }
 
+/** What tshark has to object to in the HIP packets of a capture that was read; "" for nothing. */
+export async function hipFlaws({ file }: Capture): Promise<string> {
+  const flaw = "hip && (_ws.malformed || _ws.expert.severity >= 0x00600000)";
+  const { code, stdout, stderr } = await runCommand([
+    ...["tshark", "-n", "-r", file, "-Y", flaw, "-T", "fields"],
+    ...["-e", "frame.number", "-e", "hip.packet_type", "-e", "_ws.expert.message"],
+  ]);
+  if (code !== 0) throw new Error(`tshark: ${stderr}`);
+  return stdout;
+}
+
 function readLine(line: string): SeenPacket {
   const cells = line.split("\t");
   const cell = (field: string) => cells[FIELDS.indexOf(field)] ?? "";

@@ -12,10 +12,17 @@ import { FAMILY, familyHeader } from "./message.ts";
 
 const HEADER_LENGTH = 12;
 const FIELD = { family: 0, destinationLength: 1, sourceLength: 2, table: 4, action: 7 } as const;
-const FRA = { DESTINATION: 1, SOURCE: 2, PRIORITY: 6, TABLE: 15, PROTOCOL: 21 } as const;
+const FRA = {
+  DESTINATION: 1,
+  SOURCE: 2,
+  PRIORITY: 6,
+  SUPPRESS: 14,
+  TABLE: 15,
+  PROTOCOL: 21,
+} as const;
 
 /** What a rule does (FR_ACT_*). */
-export const RULE_ACTION = { TO_TABLE: 1, PROHIBIT: 8 } as const;
+export const RULE_ACTION = { TO_TABLE: 1, UNREACHABLE: 7, PROHIBIT: 8 } as const;
 
 /** An IPv6 prefix that a packet's address is compared with. */
 export interface Prefix {
@@ -35,6 +42,8 @@ export interface Rule {
   readonly action: number;
   /** The table for TO_TABLE, else 0. */
   readonly table: number;
+  /** Of TO_TABLE: routes with prefixes of this length or shorter do not count; undefined: all do. */
+  readonly suppressPrefixLength: number | undefined;
   /** Who made it, 0 to 255; our own mark is 139. */
   readonly protocol: number;
 }
@@ -58,8 +67,14 @@ export function parseRule(payload: Uint8Array): Rule | undefined {
     destination: prefix(FRA.DESTINATION, header.getUint8(FIELD.destinationLength)),
     action: header.getUint8(FIELD.action),
     table: readUint32(attributes.get(FRA.TABLE)) ?? header.getUint8(FIELD.table),
+    suppressPrefixLength: suppressed(readUint32(attributes.get(FRA.SUPPRESS))),
     protocol: attributes.get(FRA.PROTOCOL)?.[0] ?? 0,
   };
+}
+
+/** The kernel says -1 when no route is left out. */
+function suppressed(value: number | undefined): number | undefined {
+  return value === 0xffffffff ? undefined : value;
 }
 
 /** Payload of NEW_RULE and DELETE_RULE. */
@@ -74,6 +89,9 @@ export function emitRule(rule: Rule): Uint8Array {
   if (rule.source) attributes.push([FRA.SOURCE, rule.source.address]);
   if (rule.destination) attributes.push([FRA.DESTINATION, rule.destination.address]);
   if (rule.action === RULE_ACTION.TO_TABLE) attributes.push([FRA.TABLE, uint32Value(rule.table)]);
+  if (rule.suppressPrefixLength !== undefined) {
+    attributes.push([FRA.SUPPRESS, uint32Value(rule.suppressPrefixLength)]);
+  }
   attributes.push([FRA.PROTOCOL, Uint8Array.of(rule.protocol)]);
   return emitAttributes(header, attributes);
 }

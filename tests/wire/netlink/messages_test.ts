@@ -121,10 +121,15 @@ Deno.test("Addresses, labels, links and rules are read back as they were written
     const value = { index: linkIndex, flags, mtu, name };
     assert.deepEqual(parseLink(emitLink(value)), value);
   }));
-  fc.assert(fc.property(uint32, prefix, prefix, uint32, (priority, source, destination, table) => {
-    const value = { priority, source, destination, action: 1, table, protocol: 139 };
-    assert.deepEqual(parseRule(emitRule(value)), value);
-  }));
+  const suppress = fc.option(fc.nat({ max: 128 }), { nil: undefined });
+  fc.assert(fc.property(
+    ...[uint32, prefix, prefix, uint32, suppress] as const,
+    (priority, source, destination, table, suppressPrefixLength) => {
+      const common = { action: 1, table, suppressPrefixLength, protocol: 139 };
+      const value = { priority, source, destination, ...common };
+      assert.deepEqual(parseRule(emitRule(value)), value);
+    },
+  ));
 });
 
 Deno.test("Routes of both families are read back as they were written", () => {

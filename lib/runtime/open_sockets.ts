@@ -1,0 +1,47 @@
+/**
+ * Sockets of this host that are connected over HIP. They outlive the agent, and what they still
+ * send must not leave the host without it.
+ */
+
+import { HIT_PREFIX, HIT_PREFIX_LENGTH } from "../host/host_plan.ts";
+import { fromHex } from "../base/bytes.ts";
+import { hasPrefix } from "../wire/ip_address.ts";
+
+/** Where the kernel lists them. */
+const LISTS = ["/proc/net/tcp6", "/proc/net/udp6"] as const;
+
+/** Column of the remote address and of the state; TIME_WAIT only answers. */
+const REMOTE = 2;
+const STATE = 3;
+const TIME_WAIT = "06";
+
+/** How many sockets are connected to a HIT. */
+export function openHipSockets(): number {
+  let count = 0;
+  for (const path of LISTS) {
+    try {
+      count += countHipSockets(Deno.readTextFileSync(path));
+    } catch (error) {
+      // A host without IPv6 has no such list.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return count;
+}
+
+/** The same in the text of one list (proc_pid_net(5)). */
+export function countHipSockets(list: string): number {
+  return list.split("\n").slice(1).filter((line) => {
+    const cells = line.trim().split(/\s+/);
+    const address = cells[REMOTE]?.split(":")[0];
+    if (address?.length !== 32 || cells[STATE] === TIME_WAIT) return false;
+    return hasPrefix(addressOf(address), HIT_PREFIX, HIT_PREFIX_LENGTH);
+  }).length;
+}
+
+/** Four words in the order of this machine's octets, which is little-endian on all we run on. */
+function addressOf(hex: string): Uint8Array {
+  const octets = fromHex(hex);
+  for (let word = 0; word < 16; word += 4) octets.subarray(word, word + 4).reverse();
+  return octets;
+}
