@@ -6,6 +6,7 @@ import {
   describeAlgorithm,
   generateHostIdentity,
   IDENTITY_KINDS,
+  isWeakIdentity,
 } from "../identity/host_identity.ts";
 import type { IdentityKind } from "../identity/host_identity.ts";
 import { formatHit, hostIdentityToDnsKey } from "../identity/hit.ts";
@@ -14,6 +15,7 @@ import type { StatusReport } from "../runtime/api_protocol.ts";
 import { DEFAULT_CONFIG } from "../runtime/config.ts";
 import { identityName } from "../runtime/config_values.ts";
 import { IdentityStore, type StoredIdentity } from "../runtime/identity_store.ts";
+import { weakIdentity } from "../runtime/weak_choices.ts";
 import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
 import { formatHipRecord } from "../wire/dns/hip_presentation.ts";
 import { parseName } from "../wire/dns/name.ts";
@@ -51,6 +53,9 @@ function registerNew(parent: Command, context: CliContext): void {
       const made = generateHostIdentity(options.kind, SYSTEM_RANDOM);
       const stored = store.add(name, made, options.anonymous ?? false);
       context.output.print(identityLine(stored));
+      if (isWeakIdentity(made)) {
+        context.output.note(weakIdentity(name, describeAlgorithm(made)));
+      }
     });
 }
 
@@ -203,8 +208,12 @@ function defaultIdentityName(): string {
 }
 
 function notes(stored: StoredIdentity): string {
-  return [stored.isDefault ? "default" : "", stored.isAnonymous ? "anonymous" : ""]
-    .filter((note) => note !== "").join(", ");
+  const isWeak = isWeakIdentity(stored.identity);
+  return [
+    stored.isDefault ? "default" : "",
+    stored.isAnonymous ? "anonymous" : "",
+    isWeak ? "weak" : "",
+  ].filter((note) => note !== "").join(", ");
 }
 
 function identityLine(stored: StoredIdentity): string {

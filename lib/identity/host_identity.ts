@@ -49,6 +49,9 @@ export interface GenerateIdentityOptions {
 
 const DEFAULT_RSA_BITS = 2048;
 
+/** RSA keys below have less than 112 bits of strength (SP 800-131A). */
+const STRONG_RSA_BITS = 2048;
+
 /** The HIT Suite ID of an identity; throws a RangeError for an unknown algorithm. */
 export function hitSuiteOf(identity: PublicHostIdentity): number {
   const suite = hitSuiteForAlgorithm(identity.algorithm);
@@ -153,6 +156,18 @@ export function describeAlgorithm(identity: PublicHostIdentity): string {
     default:
       return name;
   }
+}
+
+/**
+ * Whether a key has less than the 112 bits of strength that RFC 7401 §5.2.9 wants (SP 800-131A: RSA
+ * of 2048 bits, curves of 224). DSA is always weak, for RFC 2536 has no room for more than 1024.
+ */
+export function isWeakIdentity({ algorithm, hostIdentity }: PublicHostIdentity): boolean {
+  if (algorithm === RSA) {
+    const key = parseRsaPublicKey(hostIdentity);
+    return key === undefined || bitLength(key.modulus) < STRONG_RSA_BITS;
+  }
+  return algorithm === DSA || algorithm === ECDSA_LOW;
 }
 
 function publicHalf(privateKey: Uint8Array): PublicHostIdentity {

@@ -43,6 +43,7 @@ import { SYSTEM_CLOCK } from "./system_clock.ts";
 import { SYSTEM_RANDOM } from "./system_random.ts";
 import { UndoStack } from "./undo_stack.ts";
 import { VERSION } from "./version.ts";
+import { weakChoices } from "./weak_choices.ts";
 
 /** How long the end waits for CLOSE_ACKs, in milliseconds. */
 const CLOSE_WAIT_MS = 2000;
@@ -100,6 +101,8 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
 
   // 2. Identity, then R1 packets, before any packet path is open (HLP-032).
   const identities = ownIdentities(config, new IdentityStore(paths.identityFolder), logger);
+  const weaknesses = weakChoices(config, identities);
+  for (const weakness of weaknesses) logger.log("warning", weakness);
   const espProvider = chooseProvider(config, platform);
   const jobs = new WorkerJobRunner(
     config.crypto === "portable" ? {} : { workerUrl: platform.jobWorkerUrl },
@@ -157,6 +160,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   const handler = makeApiAgent({
     startedAt,
     defaultHit: identities[0]!.identity.hit,
+    weaknesses,
     espProvider,
     jobs,
     engine,
@@ -334,6 +338,8 @@ async function closeAssociations(engine: Engine, loop: Loop): Promise<void> {
 interface Parts {
   readonly startedAt: number;
   readonly defaultHit: Uint8Array;
+  /** Sentences about weak choices in the configuration. */
+  readonly weaknesses: readonly string[];
   readonly espProvider: EspProvider;
   readonly jobs: JobRunner;
   readonly engine: Engine;
@@ -432,7 +438,7 @@ function statusReport(parts: Parts): StatusReport {
     knownPeers: status.knownPeers,
     tables: status.tables,
     drops,
-    warnings: names.warnings,
+    warnings: [...parts.weaknesses, ...names.warnings],
   };
 }
 
