@@ -8,7 +8,7 @@
  * Read `data_path.ts` and `control_path.ts` first: they are the story of a packet.
  */
 
-import { bytesEqual, isAllZero, wipe } from "../base/bytes.ts";
+import { bytesEqual, isAllZero } from "../base/bytes.ts";
 import { DropCounters, type DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { Queue } from "../base/queue.ts";
@@ -27,7 +27,7 @@ import { AssociationTable } from "../hip/association_table.ts";
 import { type ControlSettings, DEFAULT_CONTROL_SETTINGS } from "../hip/constants.ts";
 import { FailureHistory } from "../hip/failure_history.ts";
 import { IcmpAnswers } from "../hip/icmp_answers.ts";
-import type { JobResult } from "../hip/jobs.ts";
+import { type JobResult, wipeJob } from "../hip/jobs.ts";
 import { I2_ERRORS, Notifier } from "../hip/notify.ts";
 import { ResponderDesk } from "../hip/responder_desk.ts";
 import { TimerTable } from "../hip/timers.ts";
@@ -213,8 +213,7 @@ export class Engine {
         this.#anonymous.handleForgotten(now, owner.job.identity.hit);
         break;
     }
-    // What was drawn from it, private keys among them, could be drawn from it again.
-    if ("seed" in owner.job) wipe(owner.job.seed);
+    wipeJob(owner.job);
     this.#anonymous.reap();
     // Harmless for an SPI that an SA has taken over by now.
     if ("inboundSpi" in owner.job) this.#dataPath.saDatabase.releaseSpi(owner.job.inboundSpi);

@@ -473,8 +473,11 @@ export class Association implements AssociationHandle {
     if (state.kind === "ESTABLISHED" && state.rekeying.handleJobDone(now, id, job, result)) return;
     discardSecrets(job, result);
     if (state.kind === "I2-SENT" && state.awaiting.finishVerifying(id)) {
-      const { sent } = state.awaiting;
-      if (result.kind === "verify-r2") this.#handleVerifiedR2(now, sent, result.outboundSpi);
+      const { sent, lastR1 } = state.awaiting;
+      if (result.kind === "verify-r2") {
+        this.lastR1 = lastR1;
+        this.#handleVerifiedR2(now, sent, result.outboundSpi);
+      }
       if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
       return;
     }
@@ -488,7 +491,6 @@ export class Association implements AssociationHandle {
     const { keys, inbound, addresses } = sent;
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
     this.baseExchangeTime = elapsed(sent.startedAt, now);
-    this.lastR1 = this.#context.lastR1();
     this.#establish(now, security, "R2 verified");
   }
 

@@ -33,6 +33,8 @@ export interface SentI2 {
 
 export class AwaitingR2 {
   readonly sent: SentI2;
+  /** The last R1 of ours that had left when the R2 came that is being checked. */
+  lastR1 = -1;
   readonly #context: AssociationContext;
   readonly #association: AssociationHandle;
   /** Work on another I2. */
@@ -110,6 +112,7 @@ export class AwaitingR2 {
     if (this.#verifying !== undefined) return "hip-busy";
     this.#roundTrip = this.#attempts === 1 ? elapsed(this.#sentAt, now) : undefined;
     const { r1, keys } = this.sent;
+    this.lastR1 = this.#context.lastR1();
     this.#verifying = this.#context.submit(this.#association, verifyR2Job(r2, r1.bytes, keys));
     return undefined;
   }

@@ -7,6 +7,7 @@
  * retransmission.
  */
 
+import { wipe } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { DhKeyPair } from "../crypto/dh_group.ts";
 import type { HipKeys, Keymat } from "../crypto/keymat.ts";
@@ -253,6 +254,18 @@ export interface ForgetKeyJob {
 
 export interface ForgetKeyResult {
   readonly kind: "forget-key";
+}
+
+/**
+ * Overwrites the secrets in a job that is done: copies of keys, and the seed, from which private keys
+ * could be drawn again.
+ */
+export function wipeJob(job: Job): void {
+  if ("seed" in job) wipe(job.seed);
+  if (job.kind === "accept-i2") wipe(job.dhPrivateKey);
+  if (job.kind === "agree-dh") wipe(job.keyPair.privateKey);
+  if (job.kind === "verify-r2") wipe(job.integrityKey);
+  if (job.kind === "sign-packet") wipe(job.mac?.key);
 }
 
 export type Job =

@@ -10,6 +10,8 @@ import { PacketBuffer } from "../../lib/base/packet_buffer.ts";
 import { randomBytes } from "../../lib/base/random.ts";
 import { after, type Duration, type Instant, milliseconds } from "../../lib/base/time.ts";
 import type { PrivateHostIdentity } from "../../lib/crypto/host_key.ts";
+import { EspCipherPool } from "../../lib/crypto/esp_cipher_pool.ts";
+import type { PublicKeyProvider } from "../../lib/crypto/public_key_provider.ts";
 import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
 import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
 import type { AssociationStatus, OutgoingPacket } from "../../lib/engine/effects.ts";
@@ -38,6 +40,8 @@ export interface HostOptions {
   readonly addresses: readonly string[];
   readonly policy?: ExchangePolicy;
   readonly settings?: Partial<ControlSettings>;
+  /** Who computes signatures and key agreement; when absent, who gives the same octets every time. */
+  readonly publicKeys?: PublicKeyProvider | undefined;
 }
 
 /** Virtual time of a job on the one worker of a host: near what a small machine needs. */
@@ -164,7 +168,8 @@ export class Host implements InnerHost, LinkEnd {
     this.engine = new Engine({
       identities: [{ identity, name: this.name, isAnonymous: false }],
       policy: policy ?? SIM_POLICY,
-      espProvider: this.keys.provider(PORTABLE_PROVIDER),
+      // As in the program: keys in the pool, ciphers only while packets pass.
+      espProvider: this.keys.provider(new EspCipherPool(PORTABLE_PROVIDER)),
       random: new SeededRandom(randomBytes(this.world.random, 32)),
       logger: SILENT,
       firstR1Generation: BigInt(this.#life) << 32n,
@@ -206,8 +211,8 @@ export class Host implements InnerHost, LinkEnd {
   #run(id: number, job: Job): void {
     const life = this.#life;
     // Jobs cross to another thread as copies.
-    const result = this.keys.result(runTestJob(structuredClone(job)));
     this.keys.job(job);
+    const result = this.keys.result(runTestJob(structuredClone(job), this.#options.publicKeys));
     const start = this.#workerFreeAt > this.world.now ? this.#workerFreeAt : this.world.now;
     this.#workerFreeAt = after(start, costOf(job));
     this.world.schedule(this.#workerFreeAt, () => {

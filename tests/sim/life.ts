@@ -6,6 +6,7 @@
  */
 
 import { strict as assert } from "node:assert";
+import { openLibcryptoPublicKeys } from "../../ffi/libcrypto_public_keys.ts";
 import { type Duration, milliseconds, seconds } from "../../lib/base/time.ts";
 import type { AssociationStatus, TableSizes } from "../../lib/engine/effects.ts";
 import { MAX_STAGED_PER_ASSOCIATION } from "../../lib/hip/constants.ts";
@@ -21,6 +22,9 @@ const REST = seconds(100);
 
 /** UAL, then CLOSING, then CLOSED at the other end, each as long as it may be. */
 const PARTING = seconds(200 + 320 + 440 + 60);
+
+/** A thousand lives are fifty thousand signatures. Their octets differ, their lengths do not. */
+const PUBLIC_KEYS = openLibcryptoPublicKeys();
 
 /** How a life went. */
 export interface Life {
@@ -61,6 +65,7 @@ class PairLife {
     const chance = this.#chance = new Chance(seed);
     this.#pair = makePair({
       seed,
+      publicKeys: PUBLIC_KEYS,
       family: chance.pick([4, 6]),
       settings: {
         unusedAssociationLifetime: UNUSED_LIFETIME,

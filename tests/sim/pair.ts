@@ -4,6 +4,7 @@ import { milliseconds } from "../../lib/base/time.ts";
 import type { PrivateHostIdentity } from "../../lib/crypto/host_key.ts";
 import type { ControlSettings } from "../../lib/hip/constants.ts";
 import { testIdentity } from "../support/identities.ts";
+import type { PublicKeyProvider } from "../../lib/crypto/public_key_provider.ts";
 import type { ExchangePolicy } from "../../lib/hip/jobs.ts";
 import { type Host, SIM_POLICY } from "./host.ts";
 import type { Link, LinkConditions } from "./link.ts";
@@ -18,6 +19,7 @@ export interface PairOptions {
   readonly bobSettings?: Partial<ControlSettings>;
   readonly alice?: PrivateHostIdentity;
   readonly bob?: PrivateHostIdentity;
+  readonly publicKeys?: PublicKeyProvider | undefined;
   /** What differs from `SIM_POLICY`. */
   readonly alicePolicy?: Partial<ExchangePolicy>;
   readonly bobPolicy?: Partial<ExchangePolicy>;
@@ -40,12 +42,14 @@ export function makePair(options: PairOptions = {}): Pair {
     addresses: [a!],
     policy: { ...SIM_POLICY, ...options.alicePolicy },
     settings,
+    publicKeys: options.publicKeys,
   });
   const bob = world.addHost("bob", {
     identity: options.bob ?? testIdentity("ecdsa-p256", "bob"),
     addresses: [b!],
     policy: { ...SIM_POLICY, ...options.bobPolicy },
     settings: { ...settings, ...options.bobSettings },
+    publicKeys: options.publicKeys,
   });
   const link = world.link(alice, bob, options.link);
   alice.knows(bob);

@@ -151,7 +151,8 @@ export class EnginePair {
 
   #drain(end: End): void {
     for (let request = end.engine.pollJob(); request; request = end.engine.pollJob()) {
-      end.jobs.push(request.job);
+      // A copy: the engine overwrites the secrets of a job that is done.
+      end.jobs.push(structuredClone(request.job));
       const result = this.tamper(request.job, runJob(request.job), end);
       if (result !== undefined) end.engine.handleJobDone(this.now, request.id, result);
     }

@@ -4,18 +4,19 @@
  */
 
 import assert from "node:assert/strict";
-import { bytesEqual, isAllZero, toHex } from "../../lib/base/bytes.ts";
+import { bytesEqual } from "../../lib/base/bytes.ts";
 import { SILENT } from "../../lib/base/logger.ts";
 import { type Instant, seconds } from "../../lib/base/time.ts";
-import type { EspProvider } from "../../lib/crypto/esp_suite.ts";
+import { EspCipherPool } from "../../lib/crypto/esp_cipher_pool.ts";
 import type { PrivateHostIdentity } from "../../lib/crypto/host_key.ts";
 import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
 import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
 import type { JobRequest, OutgoingPacket } from "../../lib/engine/effects.ts";
 import { Engine } from "../../lib/engine/engine.ts";
 import type { ExchangePolicy, JobResult } from "../../lib/hip/jobs.ts";
-import { runJob } from "../../lib/hip/run_job.ts";
 import { isHit } from "../../lib/identity/hit.ts";
+import { type KeyKind, KeyWitness } from "./key_witness.ts";
+import { runTestJob } from "./prepared_r1s.ts";
 
 export const FUZZ_POLICY: ExchangePolicy = {
   dhGroups: [7],
@@ -37,15 +38,17 @@ const WITH_DATA = ["R2-SENT", "ESTABLISHED"];
 /** Of each kind an association may hold this many while one replaces the other. */
 const GENERATIONS = 2;
 
-/** R1s are the same in every run, since engines draw them first: each is signed once. */
-const preparedR1s = new Map<string, JobResult>();
+/** Jobs cross to another thread as copies. */
+function run({ job }: JobRequest): JobResult {
+  return runTestJob(structuredClone(job));
+}
 
 export class FuzzHost {
   readonly engine: Engine;
   readonly sent: OutgoingPacket[] = [];
   readonly jobs: JobRequest[] = [];
-  #cipherCount = 0;
-  readonly #secrets: Uint8Array[][] = [];
+  /** What the engine was given of keys. */
+  readonly keys = new KeyWitness();
   #drops: Readonly<Record<string, number | undefined>> = {};
 
   constructor(
@@ -56,7 +59,7 @@ export class FuzzHost {
     this.engine = new Engine({
       identities: [{ identity, name, isAnonymous: false }],
       policy: FUZZ_POLICY,
-      espProvider: this.#counting(PORTABLE_PROVIDER),
+      espProvider: this.keys.provider(new EspCipherPool(PORTABLE_PROVIDER)),
       random: new SeededRandom(new Uint8Array(32).fill(seed)),
       logger: SILENT,
       firstR1Generation: 1n,
@@ -71,7 +74,7 @@ export class FuzzHost {
     });
     this.engine.start();
     this.poll();
-    for (const job of this.jobs.splice(0)) this.finish(0 as Instant, job, this.#prepared(job));
+    for (const job of this.jobs.splice(0)) this.finish(0 as Instant, job);
   }
 
   get hit(): Uint8Array {
@@ -79,18 +82,18 @@ export class FuzzHost {
   }
 
   /** Hands a result to the engine and remembers the secrets in it. */
-  finish(now: Instant, request: JobRequest, result = runJob(request.job)): void {
-    if (result.kind === "build-i2" || result.kind === "accept-i2") {
-      this.#secrets.push([result.keymat.prk, ...Object.values(result.hipKeys) as Uint8Array[]]);
-    }
-    this.engine.handleJobDone(now, request.id, result);
+  finish(now: Instant, request: JobRequest, result = run(request)): void {
+    this.engine.handleJobDone(now, request.id, this.keys.result(result));
     this.poll();
   }
 
   /** Takes all that the engine offers. */
   poll(): void {
     const { engine } = this;
-    for (let job = engine.pollJob(); job; job = engine.pollJob()) this.jobs.push(job);
+    for (let job = engine.pollJob(); job; job = engine.pollJob()) {
+      this.keys.job(job.job);
+      this.jobs.push(job);
+    }
     for (let sent = engine.pollTransmit(); sent; sent = engine.pollTransmit()) this.sent.push(sent);
     while (engine.pollDeliver() !== undefined);
     while (engine.pollEvent() !== undefined);
@@ -127,45 +130,15 @@ export class FuzzHost {
     }
     const count = (states: readonly string[]) =>
       associations.filter(({ state }) => states.includes(state)).length;
-    const ciphers = 2 * GENERATIONS * count(WITH_SAS);
-    assert.ok(
-      this.#cipherCount <= ciphers,
-      `${this.name} has ${this.#cipherCount} ciphers keyed, ` +
-        `with ${associations.map(({ state }) => state).join(" ") || "no association"}`,
-    );
-    const live = this.#secrets.filter((keys) => keys.some((key) => !isAllZero(key)));
-    assert.ok(
-      live.length <= GENERATIONS * count(WITH_KEYS),
-      `${this.name} holds ${live.length} sets of keys, ` +
-        `with ${associations.map(({ state }) => state).join(" ") || "no association"}`,
-    );
-  }
-
-  #prepared(request: JobRequest): JobResult {
-    const key = request.job.kind === "build-r1"
-      ? toHex(request.job.seed) + toHex(request.job.identity.hit)
-      : "";
-    const known = preparedR1s.get(key) ?? runJob(request.job);
-    preparedR1s.set(key, known);
-    return structuredClone(known);
-  }
-
-  /** Counts sealers and openers whose keys have not been wiped. */
-  #counting(provider: EspProvider): EspProvider {
-    const counted = <T extends { wipe(): void }>(cipher: T): T => {
-      const wipe = cipher.wipe.bind(cipher);
-      this.#cipherCount++;
-      cipher.wipe = () => {
-        this.#cipherCount--;
-        wipe();
-      };
-      return cipher;
+    const states = associations.map(({ state }) => state).join(" ") || "no association";
+    const assertFew = (kind: KeyKind, limit: number) => {
+      const live = this.keys.live(kind);
+      assert.ok(live <= limit, `${this.name} holds ${live} sets of ${kind} keys, with ${states}`);
     };
-    return {
-      name: provider.name,
-      supports: (suiteId) => provider.supports(suiteId),
-      sealer: (suiteId, keys, random) => counted(provider.sealer(suiteId, keys, random)),
-      opener: (suiteId, keys) => counted(provider.opener(suiteId, keys)),
-    };
+    assertFew("cipher", 2 * GENERATIONS * count(WITH_SAS));
+    assertFew("exchange", GENERATIONS * count(WITH_KEYS));
+    // A key pair and a KEYMAT of the last rekey, and of the one under way.
+    assertFew("rekey", 2 * GENERATIONS * count(WITH_SAS));
+    assertFew("job", this.jobs.length);
   }
 }

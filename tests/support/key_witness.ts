@@ -1,51 +1,80 @@
 /**
  * Sees every key that an engine comes to hold, without the engine's help: what jobs are given and
- * give back, what ESP ciphers are keyed with, and every `slice` of any of these. The arrays are of a
- * class whose copies register themselves, so that a copy which is forgotten is found.
+ * give back, what ESP ciphers are keyed with, and every copy that `slice` or `set` makes of any of
+ * these, wherever. A copy that is forgotten is found.
  *
- * Not seen: the keys of prepared R1s and of the host itself, which outlive associations.
+ * For this the two methods are wrapped while the module is loaded; they do what they always do. Not
+ * seen: the keys of prepared R1s and of the host itself, which outlive associations.
  */
 
+import { Buffer } from "node:buffer";
 import { isAllZero } from "../../lib/base/bytes.ts";
 import type { EspKeys, EspProvider } from "../../lib/crypto/esp_suite.ts";
-import type { DhKeyPair } from "../../lib/crypto/dh_group.ts";
-import type { Keymat } from "../../lib/crypto/keymat.ts";
 import type { ExchangeSecrets, Job, JobResult } from "../../lib/hip/jobs.ts";
 
-/** What belongs together: the secrets of one exchange, one job, one cipher. */
+/** What belongs together: the secrets of one exchange, one rekey, one job, one cipher. */
 export type KeyKind = "exchange" | "rekey" | "job" | "cipher";
 
-/** Keys that came together, and go together. */
+/** Keys that came together, and go together, with all their copies. */
 class KeySet {
-  readonly keys: Uint8Array[] = [];
+  readonly keys = new Set<Uint8Array>();
 
   constructor(readonly kind: KeyKind, readonly label: string) {}
 
   get isLive(): boolean {
-    return this.keys.some((key) => !isAllZero(key));
+    for (const key of this.keys) if (!isAllZero(key)) return true;
+    return false;
   }
 }
 
-/** To which set copies of an array belong, by its memory. */
-const setOf = new WeakMap<ArrayBufferLike, KeySet>();
-
-class WatchedKey extends Uint8Array {
-  override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
-    const copy = super.slice(start, end);
-    const set = setOf.get(this.buffer);
-    if (set !== undefined) watch(set, copy);
-    return copy;
-  }
+/** A stretch of memory that holds a key. */
+interface Place {
+  readonly key: Uint8Array;
+  readonly set: KeySet;
 }
 
+const places = new WeakMap<ArrayBufferLike, Place[]>();
+
+function overlaps(key: Uint8Array, { byteOffset, byteLength }: Uint8Array): boolean {
+  return key.byteOffset < byteOffset + byteLength && byteOffset < key.byteOffset + key.byteLength;
+}
+
+/** Copies of fewer octets are salts on their way into a nonce, which every packet has one of. */
+const SHORTEST_KEY = 8;
+
+function placeIn(octets: Uint8Array): Place | undefined {
+  if (octets.length < SHORTEST_KEY) return undefined;
+  return places.get(octets.buffer)?.find(({ key }) => overlaps(key, octets));
+}
+
+/** From now on the octets are a key of the set, and of no other. */
 function watch(set: KeySet, key: Uint8Array): void {
-  setOf.set(key.buffer, set);
-  set.keys.push(key);
+  const others = places.get(key.buffer) ?? [];
+  for (const other of others) if (overlaps(other.key, key)) other.set.keys.delete(other.key);
+  places.set(key.buffer, [...others.filter((other) => !overlaps(other.key, key)), { key, set }]);
+  set.keys.add(key);
 }
+
+const { slice, set: write } = Uint8Array.prototype;
+
+Uint8Array.prototype.slice = function (this: Uint8Array, start?: number, end?: number) {
+  const copy = slice.call(this, start, end);
+  if (!places.has(this.buffer)) return copy;
+  const source = placeIn(this.subarray(start, end));
+  if (source !== undefined) watch(source.set, copy);
+  return copy;
+};
+
+Uint8Array.prototype.set = function (this: Uint8Array, from: ArrayLike<number>, offset = 0) {
+  write.call(this, from, offset);
+  if (!(from instanceof Uint8Array) || !places.has(from.buffer)) return;
+  // Of the runtime's own HMAC, which blends a key with its pad.
+  if (this instanceof Buffer) return;
+  const source = placeIn(from);
+  if (source !== undefined) watch(source.set, this.subarray(offset, offset + from.length));
+};
 
 export class KeyWitness {
-  /** Every object that holds keys and was given to the engine, for who wants to know of its end. */
-  readonly holders: WeakRef<object>[] = [];
   #sets: KeySet[] = [];
 
   /** The sets of a kind of which some octet is not zero. */
@@ -58,104 +87,76 @@ export class KeyWitness {
     return this.#remaining().map(({ kind, label }) => `${kind}: ${label}`);
   }
 
-  /** Notes the secrets that the engine puts into a job. */
+  /** Notes the secrets that the engine has put into a job. */
   job(job: Job): void {
     const set = this.#open("job", job.kind);
-    if ("seed" in job) set.keys.push(job.seed);
-    if (job.kind === "accept-i2") set.keys.push(job.dhPrivateKey);
-    if (job.kind === "agree-dh") set.keys.push(job.keyPair.privateKey);
+    if ("seed" in job) watch(set, job.seed);
+    switch (job.kind) {
+      case "accept-i2":
+        watch(set, job.dhPrivateKey);
+        break;
+      case "agree-dh":
+        watch(set, job.keyPair.privateKey);
+        break;
+      case "verify-r2":
+        watch(set, job.integrityKey);
+        break;
+      case "sign-packet":
+        if (job.mac !== undefined) watch(set, job.mac.key);
+    }
   }
 
-  /** The same result, its secrets in arrays that are watched. */
+  /** Notes the secrets of a result before the engine has it. @returns The same result. */
   result(result: JobResult): JobResult {
     switch (result.kind) {
       case "build-i2":
       case "accept-i2":
-        return { ...result, ...this.#secrets(this.#open("exchange", result.kind), result) };
-      case "generate-dh": {
-        const set = this.#open("rekey", result.kind);
-        return { ...result, keyPair: this.#keyPair(set, result.keyPair) };
-      }
-      case "agree-dh": {
-        const set = this.#open("rekey", result.kind);
-        return { ...result, keymat: this.#keymat(set, result.keymat) };
-      }
-      default:
-        return result;
+        this.#noteSecrets(this.#open("exchange", result.kind), result);
+        break;
+      case "generate-dh":
+        watch(this.#open("rekey", result.kind), result.keyPair.privateKey);
+        break;
+      case "agree-dh":
+        watch(this.#open("rekey", result.kind), result.keymat.prk);
     }
+    return result;
   }
 
-  /** The same provider, keyed with arrays that are watched; `wipe` has to be called too. */
+  /** The same provider; every cipher is to be wiped, and the keys that it was given. */
   provider(inner: EspProvider): EspProvider {
     const watched = <T extends { wipe(): void }>(
-      name: string,
+      label: string,
       keys: EspKeys,
-      make: (keys: EspKeys) => T,
+      make: () => T,
     ): T => {
-      const set = this.#open("cipher", name);
-      set.keys.push(keys.encryption, keys.authentication);
-      const [encryption, authentication] = [
-        this.#watched(set, keys.encryption),
-        this.#watched(set, keys.authentication),
-      ];
-      const cipher = make({ encryption, authentication });
-      // These two are ours; what the cipher made of them is its own.
-      encryption.fill(0);
-      authentication.fill(0);
+      const set = this.#open("cipher", label);
+      // What the cipher copies from here is its own.
+      watch(set, keys.encryption);
+      watch(set, keys.authentication);
+      // Stands for what an implementation keeps out of sight.
       const isKeyed = Uint8Array.of(1);
-      set.keys.push(isKeyed);
+      set.keys.add(isKeyed);
+      const cipher = make();
       const wipe = cipher.wipe.bind(cipher);
       cipher.wipe = () => {
         isKeyed.fill(0);
         wipe();
       };
-      this.holders.push(new WeakRef(cipher));
       return cipher;
     };
     return {
       name: inner.name,
       supports: (suiteId) => inner.supports(suiteId),
       sealer: (suiteId, keys, random) =>
-        watched("sealer", keys, (own) => inner.sealer(suiteId, own, random)),
-      opener: (suiteId, keys) => watched("opener", keys, (own) => inner.opener(suiteId, own)),
+        watched("sealer", keys, () => inner.sealer(suiteId, keys, random)),
+      opener: (suiteId, keys) => watched("opener", keys, () => inner.opener(suiteId, keys)),
     };
   }
 
-  #secrets(
-    set: KeySet,
-    secrets: ExchangeSecrets,
-  ): Pick<ExchangeSecrets, "keymat" | "hipKeys" | "dhKeyPair"> {
-    const { encryptionIn, encryptionOut, integrityIn, integrityOut } = secrets.hipKeys;
-    const hipKeys = {
-      encryptionIn: this.#watched(set, encryptionIn),
-      encryptionOut: this.#watched(set, encryptionOut),
-      integrityIn: this.#watched(set, integrityIn),
-      integrityOut: this.#watched(set, integrityOut),
-    };
-    this.holders.push(new WeakRef(hipKeys));
-    return {
-      hipKeys,
-      keymat: this.#keymat(set, secrets.keymat),
-      dhKeyPair: this.#keyPair(set, secrets.dhKeyPair),
-    };
-  }
-
-  #keymat(set: KeySet, keymat: Keymat): Keymat {
-    const watched = { ...keymat, prk: this.#watched(set, keymat.prk) };
-    this.holders.push(new WeakRef(watched));
-    return watched;
-  }
-
-  #keyPair(set: KeySet, keyPair: DhKeyPair): DhKeyPair {
-    const watched = { ...keyPair, privateKey: this.#watched(set, keyPair.privateKey) };
-    this.holders.push(new WeakRef(watched));
-    return watched;
-  }
-
-  #watched(set: KeySet, octets: Uint8Array): Uint8Array {
-    const key = new WatchedKey(octets);
-    watch(set, key);
-    return key;
+  #noteSecrets(set: KeySet, { keymat, hipKeys, dhKeyPair }: ExchangeSecrets): void {
+    const { encryptionIn, encryptionOut, integrityIn, integrityOut } = hipKeys;
+    const keys = [keymat.prk, encryptionIn, encryptionOut, integrityIn, integrityOut];
+    for (const key of [...keys, dhKeyPair.privateKey]) watch(set, key);
   }
 
   #open(kind: KeyKind, label: string): KeySet {

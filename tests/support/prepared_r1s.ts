@@ -6,14 +6,15 @@
 
 import { toHex } from "../../lib/base/bytes.ts";
 import { digest } from "../../lib/crypto/rhash.ts";
+import type { PublicKeyProvider } from "../../lib/crypto/public_key_provider.ts";
 import type { BuildR1Job, Job, JobResult } from "../../lib/hip/jobs.ts";
 import { runJob } from "../../lib/hip/run_job.ts";
 
 const made = new Map<string, JobResult>();
 
 /** `runJob`, but R1s of equal contents are the same R1; the result is the caller's. */
-export function runTestJob(job: Job): JobResult {
-  return job.kind === "build-r1" ? preparedR1(job) : runJob(job);
+export function runTestJob(job: Job, publicKeys?: PublicKeyProvider): JobResult {
+  return job.kind === "build-r1" ? preparedR1(job) : runJob(job, publicKeys);
 }
 
 function preparedR1(job: BuildR1Job): JobResult {
