@@ -265,7 +265,7 @@ class PairLife {
     assert.equal(link.inFlight, 0);
     for (const host of this.#hosts) {
       assert.deepEqual(host.engine.status().tables, EMPTY, host.name);
-      assert.deepEqual(host.keys.remaining(), [], `keys are left at ${host.name}`);
+      assert.equal(`${host.keys.remaining()}`, "", `keys are left at ${host.name}`);
     }
   }
 

