@@ -100,21 +100,6 @@ for (const [state, begin] of Object.entries(SCENES)) {
   });
 }
 
-Deno.test("a host goes on sending to a peer that has forgotten it, until it hears of it: every packet is counted under a name", () => {
-  const pair = makePair();
-  establish(pair);
-  const { world, alice, bob } = pair;
-  restart(pair, bob);
-  for (let i = 0; i < 5; i++) alice.application.ping(bob);
-  world.advance(seconds(1));
-  assert.equal(bob.engine.status().drops["esp-unknown-spi"], 5);
-  // An UPDATE without an answer is how it finds out by itself.
-  alice.rekey(bob, false);
-  world.runUntil(() => alice.stateTowards(bob) === "CLOSING", seconds(90));
-  assert.equal(bob.engine.status().drops["hip-no-association"], 8);
-  assertMeetAgain(pair, alice);
-});
-
 Deno.test("both hosts lose their state at once in the middle of a rekey, and meet again", () => {
   const pair = makePair();
   SCENES["ESTABLISHED, a rekey begun"]!(pair);
