@@ -35,6 +35,8 @@ export interface R1Entry {
   readonly builtAt: Instant;
   /** Solutions that made an association: the same I2 again would make the same keys again. */
   readonly usedSolutions: Set<string>;
+  /** Solutions with which an I2 failed after its puzzle was right: forgotten with the R1 (§8). */
+  readonly badSolutions: Set<string>;
 }
 
 interface RetiredEntry {
@@ -107,6 +109,7 @@ export class R1Pool {
       secret: randomBytes(this.#options.random, 32),
       builtAt: now,
       usedSolutions: new Set(),
+      badSolutions: new Set(),
     };
     this.#current.set(entry.dhGroup, entry);
     this.#byGeneration.set(entry.generation, entry);

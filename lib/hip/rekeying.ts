@@ -23,12 +23,7 @@ import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import type { DhKeyPair } from "../crypto/dh_group.ts";
 import type { Keymat } from "../crypto/keymat.ts";
 import { rhashLength } from "../crypto/rhash.ts";
-import {
-  type EsnMode,
-  type InboundSa,
-  NO_REKEY_LIMITS,
-  SMALLEST_SPI,
-} from "../esp/security_association.ts";
+import { type EsnMode, type InboundSa, NO_REKEY_LIMITS } from "../esp/security_association.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import type { HipPacket } from "../wire/hip/packet.ts";
 import { DIFFIE_HELLMAN } from "../wire/hip/parameters/diffie_hellman.ts";
@@ -38,6 +33,7 @@ import { type ControlKeys, pathOf, type Security } from "./control_keys.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Job, JobResult } from "./jobs.ts";
 import { Liveness } from "./liveness.ts";
+import { rekeyMeaning } from "./rekey_meaning.ts";
 import { espKeymatLength, makeInboundSa, makeOutboundSa } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 import { readUpdate, type UpdateContents, Updates, type UpdatesOptions } from "./update.ts";
@@ -79,6 +75,7 @@ class FirstMaterial implements Material {
 
 /** What the peer has asked for or answered. */
 interface PeerOffer {
+  readonly updateId: number;
   readonly espInfo: EspInfo;
   readonly publicValue: Uint8Array | undefined;
   /** Update IDs to acknowledge once our inbound SA stands. */
@@ -134,6 +131,8 @@ export class Rekeying {
   #security: Security;
   #material: Material;
   #pending: Pending | undefined;
+  /** A rekey that is held back. */
+  #held: { readonly withDh: boolean } | undefined;
   /** Inbound SAs that were replaced, oldest first. */
   #retiring: Retiring[] = [];
   /** What SAs that are gone have carried. */
@@ -197,9 +196,20 @@ export class Rekeying {
 
   // ---- starting --------------------------------------------------------------------------------
 
-  /** Starts a rekey; one at a time. @returns False when one is under way or no SPI is free. */
+  /**
+   * Starts a rekey, one at a time, and not before the last one's UPDATE has its ACK: this one would
+   * name as old an SPI that is new in the other (RFC 7401 §6.11).
+   *
+   * @returns False when one is under way or no SPI is free.
+   */
   start(now: Instant, withDh: boolean): boolean {
     if (this.#pending !== undefined) return false;
+    if (this.#begunUpdates?.hasDependents === true) {
+      this.#held = { withDh };
+      this.#startAt = undefined;
+      return true;
+    }
+    this.#held = undefined;
     const isExhausted = !this.#fits(this.#material.nextIndex);
     const isStarted = this.#begin(now, true, withDh || isExhausted, undefined);
     if (isStarted) this.#advance(now);
@@ -216,6 +226,7 @@ export class Rekeying {
   ): boolean {
     const newSpi = this.#context.allocateSpi();
     if (newSpi === undefined) return false;
+    this.#held = undefined;
     this.#pending = {
       isStarter,
       withDh,
@@ -401,6 +412,7 @@ export class Rekeying {
       this.#advance(now);
     }
     if (isNew) this.#handleParameters(now, update.updateId!, update);
+    if (this.#held !== undefined) this.start(now, this.#held.withDh);
     this.#context.reschedule(this.#association);
   }
 
@@ -422,7 +434,18 @@ export class Rekeying {
       this.#context.drop(now, isWrong, "UPDATE");
       return;
     }
-    const meaning = this.#meaningOf(espInfo);
+    const offer = {
+      updateId,
+      espInfo,
+      publicValue: diffieHellman?.publicValue.slice(),
+      toAcknowledge: [updateId],
+    };
+    const asked = this.#pending?.peer;
+    const meaning = rekeyMeaning(espInfo, {
+      current: this.#security.outbound.spi,
+      former: this.#formerSpi,
+      asked: asked?.espInfo,
+    });
     switch (meaning) {
       case "nothing":
         this.#updates.acknowledge([updateId]);
@@ -438,31 +461,15 @@ export class Rekeying {
       case "error":
         this.#context.drop(now, "hip-spi-invalid", `${espInfo.oldSpi} to ${espInfo.newSpi}`);
         return;
+      case "instead":
+        // An UPDATE that was overtaken by a later one tells nothing new.
+        if (((updateId - asked!.updateId) | 0) < 0) this.#updates.acknowledge([updateId]);
+        else this.#handleRestart(now, offer);
+        return;
       case "rekey":
-        this.#handleOffer(now, {
-          espInfo,
-          publicValue: diffieHellman?.publicValue.slice(),
-          toAcknowledge: [updateId],
-        });
+        this.#handleOffer(now, offer);
         return;
     }
-  }
-
-  /** RFC 8046 §5.3 for one SA in each direction: which old and new SPI mean what. */
-  #meaningOf({ oldSpi, newSpi }: EspInfo): "rekey" | "again" | "too early" | "nothing" | "error" {
-    const current = this.#security.outbound.spi;
-    const asked = this.#pending?.peer?.espInfo;
-    if (asked !== undefined && asked.newSpi === newSpi && asked.oldSpi === oldSpi) return "again";
-    // Only who is done with this rekey names its new SPI as the old one; its ACK will come.
-    if (asked !== undefined && oldSpi === asked.newSpi && newSpi !== oldSpi) return "too early";
-    const isKnown = oldSpi === current || (oldSpi !== 0 && oldSpi === this.#formerSpi);
-    // Information, or a late copy of what is done.
-    if (isKnown && (newSpi === current || newSpi === oldSpi)) return "nothing";
-    // An SA that goes without successor, or an additional one: acknowledged, not used.
-    if ((oldSpi === current && newSpi === 0) || (oldSpi === 0 && newSpi >= SMALLEST_SPI)) {
-      return "nothing";
-    }
-    return oldSpi === current && newSpi >= SMALLEST_SPI && asked === undefined ? "rekey" : "error";
   }
 
   /** RFC 7402 §6.9 steps 2 and 3, §6.9.1. */
@@ -478,6 +485,28 @@ export class Rekeying {
     } else {
       this.#pending.peer = peer;
     }
+    this.#advance(now);
+  }
+
+  /**
+   * The peer has begun its rekey anew (RFC 7402 §6.8). What we have told it stays: our SPI, index
+   * and key; what was made from its former offer goes.
+   */
+  #handleRestart(now: Instant, peer: PeerOffer): void {
+    const pending = this.#pending!;
+    if (pending.sent === undefined && !pending.isStarter) {
+      this.#discardPending();
+      this.#handleOffer(now, peer);
+      return;
+    }
+    peer.toAcknowledge.unshift(...pending.peer!.toAcknowledge);
+    pending.peer = peer;
+    // A key agreement with the former key; that our own key is made is still awaited.
+    if (!pending.withDh || pending.keyPair !== undefined) pending.job = undefined;
+    if (pending.keymat !== undefined) wipe(pending.keymat.prk);
+    pending.keymat = undefined;
+    if (pending.ready !== undefined) this.#context.removeSas(pending.ready.inbound, undefined);
+    pending.ready = undefined;
     this.#advance(now);
   }
 

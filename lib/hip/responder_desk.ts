@@ -37,8 +37,8 @@ const R1_PER_SECOND = 20;
 /** An I1 with the same octets from the same address within this time is not answered again. */
 const IDENTICAL_I1_WINDOW = milliseconds(20);
 
-/** Solutions remembered with which an I2 failed after its puzzle was right (RFC 7401 §8). */
-const MAX_BAD_SOLUTIONS = 1024;
+/** Solutions remembered per R1 with which an I2 failed after its puzzle was right (RFC 7401 §8). */
+const MAX_BAD_SOLUTIONS = 256;
 
 /** Exchanges that one prepared R1 serves at most. */
 const MAX_USED_SOLUTIONS = 4096;
@@ -103,7 +103,6 @@ export class ResponderDesk {
   /** The ESP suites of those further pools, joined, in their order. */
   readonly #offers: readonly string[];
   readonly #pending = new Map<string, PendingI2>();
-  readonly #badSolutions = new Set<string>();
   readonly #r1Limit: RateLimit;
   readonly #recentI1: RecentlySeen;
   readonly #load: LoadPolicy;
@@ -214,7 +213,7 @@ export class ResponderDesk {
     // (8) the puzzle is ours and solved.
     const solution = packet.require(SOLUTION);
     const solutionKey = toHex(solution.randomI) + toHex(solution.solutionJ);
-    if (this.#badSolutions.has(solutionKey)) return "hip-known-bad-solution";
+    if (entry.badSolutions.has(solutionKey)) return "hip-known-bad-solution";
     // A replay would bring back old keys with counters at zero (RFC 7401 §4.1.4, RFC 5116 §3.1).
     if (entry.usedSolutions.has(solutionKey)) return "hip-replayed";
     if (this.#context.hasOvertaken(local.identity.hit, peerHit, this.#r1Of(solution))) {
@@ -310,7 +309,7 @@ export class ResponderDesk {
     } else if (result.kind === "failed") {
       // A worker that was lost says nothing of the packet.
       if (result.reason !== "hip-job-failed" && result.reason !== "hip-busy") {
-        this.#rememberBad(pending.solutionKey);
+        rememberBad(pending.entry, pending.solutionKey);
       }
       this.#context.drop(now, result.reason, `I2: ${result.detail}`);
       this.#context.refuse(now, pending, pending.addresses, result.reason);
@@ -360,14 +359,6 @@ export class ResponderDesk {
   #replaceUsed(now: Instant, pending: PendingI2): void {
     const job = this.#poolFor(pending.localHit, pending.peerHit).noteUsed(now, pending.entry);
     if (job !== undefined) this.#context.submitPoolJob(pending.localHit, job);
-  }
-
-  #rememberBad(solutionKey: string): void {
-    if (this.#badSolutions.size >= MAX_BAD_SOLUTIONS) {
-      const [oldest] = this.#badSolutions;
-      if (oldest !== undefined) this.#badSolutions.delete(oldest);
-    }
-    this.#badSolutions.add(solutionKey);
   }
 
   /** The R1s that a peer gets: those with the ESP suites that the access list has for it. */
@@ -421,4 +412,13 @@ function puzzleSubject(
     responderAddress: addresses.local,
     opaque,
   };
+}
+
+/** Of too many the oldest is forgotten. */
+function rememberBad({ badSolutions }: R1Entry, solutionKey: string): void {
+  if (badSolutions.size >= MAX_BAD_SOLUTIONS) {
+    const [oldest] = badSolutions;
+    if (oldest !== undefined) badSolutions.delete(oldest);
+  }
+  badSolutions.add(solutionKey);
 }

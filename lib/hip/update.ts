@@ -110,6 +110,11 @@ export class Updates {
     this.#roundTrip = options.roundTrip;
   }
 
+  /** Whether an UPDATE of ours waits for its ACK that others depend on: it says something. */
+  get hasDependents(): boolean {
+    return [...this.#outstanding.values()].some(({ parameters }) => parameters.length > 0);
+  }
+
   // ---- sending ---------------------------------------------------------------------------------
 
   /**
