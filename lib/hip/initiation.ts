@@ -103,6 +103,8 @@ export class Initiation {
   readonly #candidates: R1Candidate[] = [];
   #work: R1Work | undefined;
   #attempts = 0;
+  /** Those of them that came from the HIT we use now. */
+  #attemptsOfHit = 0;
   /** Ways on which I1 went, and those of them of which ICMP said that they lead nowhere. */
   readonly #tried = new Set<string>();
   readonly #unreachable = new Set<string>();
@@ -192,6 +194,7 @@ export class Initiation {
     if (paths.length === 0) return false;
     const addresses = paths[this.#attempts % paths.length]!;
     this.#attempts++;
+    this.#attemptsOfHit++;
     this.#pathCount = paths.length;
     this.#tried.add(keyOfWay(addresses));
     this.#retryAt = after(now, backOff(settings.i1Timeout, settings.i1TimeoutMax, this.#attempts));
@@ -231,7 +234,8 @@ export class Initiation {
   #expectsMore(generation: bigint): boolean {
     const { knownGeneration } = this.#options;
     if (this.#context.settings.r1CollectionTime === 0) return false;
-    return this.#attempts > 1 || (knownGeneration !== undefined && generation < knownGeneration);
+    return this.#attemptsOfHit > 1 ||
+      (knownGeneration !== undefined && generation < knownGeneration);
   }
 
   #collect(now: Instant): void {
@@ -249,6 +253,7 @@ export class Initiation {
     const suites = this.#fallback.take();
     const localHit = suites && this.#context.localHitOf(suites);
     if (localHit === undefined || !this.#owner.adoptLocal(now, localHit)) return;
+    this.#attemptsOfHit = 0;
     this.#retryAt = now;
     this.#retry(now);
   }

@@ -69,9 +69,12 @@ export class HitPairTable<T extends BetweenHits> {
     return this.#take(value, value.peerHit) !== undefined;
   }
 
-  /** Files one anew whose peer HIT has changed. @returns False, changing nothing, when that is taken. */
+  /** Files one anew whose HITs have changed. @returns False, changing nothing, when they are taken. */
   move(value: BetweenHits, oldPeerHit: Uint8Array): boolean {
-    if (this.find(value.localHit, value.peerHit) !== undefined) return false;
+    const isTaken = this.withPeer(value.peerHit).some((other) =>
+      other !== value && bytesEqual(other.localHit, value.localHit)
+    );
+    if (isTaken) return false;
     const taken = this.#take(value, oldPeerHit);
     return taken !== undefined && this.add(taken);
   }

@@ -24,12 +24,13 @@ Deno.test("a table of HIT pairs holds what a map of their hexadecimal forms hold
     what: fc.constantFrom("add", "remove", "move"),
     local: fc.nat(2),
     peer: fc.nat(3),
+    otherLocal: fc.nat(2),
     other: fc.nat(3),
   });
   fc.assert(fc.property(fc.array(step, { size: "max", maxLength: 200 }), (steps) => {
     const table = new HitPairTable<Pair>();
     const map = new Map<string, Pair>();
-    for (const { what, local, peer, other } of steps) {
+    for (const { what, local, peer, otherLocal, other } of steps) {
       const pair: Pair = { localHit: hit(local), peerHit: hit(peer) };
       const known = map.get(key(pair));
       if (what === "add") {
@@ -40,14 +41,18 @@ Deno.test("a table of HIT pairs holds what a map of their hexadecimal forms hold
         if (known !== undefined) assert.equal(table.remove(known), true);
         map.delete(key(pair));
       } else if (known !== undefined) {
-        const oldPeer = known.peerHit;
+        const { localHit: oldLocal, peerHit: oldPeer } = known;
+        known.localHit = hit(otherLocal);
         known.peerHit = hit(other);
-        const isFree = !map.has(key(known));
+        const isFree = (map.get(key(known)) ?? known) === known;
         assert.equal(table.move(known, oldPeer), isFree);
         if (isFree) {
           map.delete(key(pair));
           map.set(key(known), known);
-        } else known.peerHit = oldPeer;
+        } else {
+          known.localHit = oldLocal;
+          known.peerHit = oldPeer;
+        }
       }
       assert.equal(table.size, map.size);
     }
