@@ -29,49 +29,15 @@ import type { HipPacket } from "../wire/hip/packet.ts";
 import { DIFFIE_HELLMAN } from "../wire/hip/parameters/diffie_hellman.ts";
 import { ESP_INFO, type EspInfo } from "../wire/hip/parameters/esp_info.ts";
 import type { AssociationContext, AssociationHandle } from "./association_context.ts";
-import { type ControlKeys, pathOf, type Security } from "./control_keys.ts";
+import { pathOf, type Security } from "./control_keys.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Job, JobResult } from "./jobs.ts";
 import { Liveness } from "./liveness.ts";
+import { FirstMaterial, type Material } from "./rekey_material.ts";
 import { rekeyMeaning } from "./rekey_meaning.ts";
 import { espKeymatLength, makeInboundSa, makeOutboundSa } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 import { readUpdate, type UpdateContents, Updates, type UpdatesOptions } from "./update.ts";
-
-/** What ESP keys are drawn from. */
-interface Material {
-  readonly keymat: Keymat;
-  /** First octet not drawn. */
-  nextIndex: number;
-  /** Ours, and the peer's public value, that `keymat` came from. */
-  readonly keyPair: DhKeyPair;
-  readonly peerPublicValue: Uint8Array;
-}
-
-/** What the base exchange has left, taken out of its place when a rekey asks for it. */
-class FirstMaterial implements Material {
-  nextIndex: number;
-  readonly #keys: ControlKeys;
-  #keyPair: DhKeyPair | undefined;
-
-  constructor(keys: ControlKeys) {
-    this.#keys = keys;
-    this.nextIndex = keys.keymatIndex + espKeymatLength(keys.espSuite);
-  }
-
-  get keymat(): Keymat {
-    return this.#keys.keymat;
-  }
-
-  /** The same object every time: later material may go on with it. */
-  get keyPair(): DhKeyPair {
-    return this.#keyPair ??= this.#keys.dhKeyPair;
-  }
-
-  get peerPublicValue(): Uint8Array {
-    return this.#keys.peerPublicValue;
-  }
-}
 
 /** What the peer has asked for or answered. */
 interface PeerOffer {
