@@ -1,14 +1,16 @@
 /**
- * Random stories of two engines, and random alterations of captured packets, for as long as wanted;
- * the ordinary tests do the same for a few seconds.
+ * Random stories of two engines, random lives of two simulated hosts, and random alterations of
+ * captured packets, for as long as wanted; the ordinary tests do the same for a few seconds.
  *
  *     deno task fuzz [--minutes N] [--seed N]
  *
  * Seeds count upwards from `--seed`, from another one each day when none is given. The first that
- * fails is told, with exit code 1; `HIP_SEED=N deno test -A tests/fuzz` plays that one again.
+ * fails is told, with exit code 1; `HIP_SEED=N deno test -A tests/fuzz` or
+ * `tests/sim/lives_test.ts` plays that one again.
  */
 
 import { Chance } from "../tests/support/chance.ts";
+import { playLife } from "../tests/sim/life.ts";
 import { playSequence } from "../tests/support/engine_sequence.ts";
 import { capturedPackets, parseAltered } from "../tests/support/parser_mutations.ts";
 
@@ -44,12 +46,15 @@ function main(): number {
   let nextProgress = performance.now() + PROGRESS_MS;
   const tell = () => {
     const altered = stories * packets.length * ALTERATIONS;
-    console.log(`${stories} stories from seed ${options.seed} on, ${altered} altered packets`);
+    console.log(
+      `${stories} stories and lives from seed ${options.seed} on, ${altered} altered packets`,
+    );
   };
   for (; performance.now() < until; stories++) {
     const seed = options.seed + stories;
     try {
       playSequence(seed);
+      playLife(seed);
       const chance = new Chance(seed);
       for (const packet of packets) {
         for (let i = 0; i < ALTERATIONS; i++) parseAltered(packet, chance);

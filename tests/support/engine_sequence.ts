@@ -20,6 +20,7 @@ import { Chance } from "./chance.ts";
 import { outgoingPacket } from "../../lib/engine/effects.ts";
 import { loadDatagram } from "./datagrams.ts";
 import { FuzzHost } from "./fuzz_host.ts";
+import { noRoute, tooBig, unreachable } from "./icmp_errors.ts";
 import { testIdentity } from "./identities.ts";
 
 /** Each host has the first of its addresses at the start. */
@@ -69,8 +70,9 @@ class Story {
     else if (what < 76) this.#passTime();
     else if (what < 80) this.#wire.splice(chance.below(this.#wire.length + 1), 1);
     else if (what < 84) this.#again((packet) => packet);
-    else if (what < 89) this.#again((packet) => this.#altered(packet));
-    else if (what < 91) this.#again((packet) => this.#misdirected(packet));
+    else if (what < 88) this.#again((packet) => this.#altered(packet));
+    else if (what < 90) this.#again((packet) => this.#misdirected(packet));
+    else if (what < 92) this.#again((packet) => this.#complaintAbout(packet));
     else if (what < 93) this.#failJob(host);
     else if (what < 94) this.#garbage(host);
     else if (what < 96) host.engine.connect(this.#now, this.#hosts[1 - index]!.hit);
@@ -100,6 +102,12 @@ class Story {
     for (const host of this.#hosts) {
       assert.deepEqual(host.engine.status().associations.map(({ state }) => state), []);
       assert.equal(host.engine.openAssociations, 0);
+      // R1s may be renewed at any time.
+      const tables = { ...host.engine.status().tables, jobs: 0 };
+      assert.ok(
+        Object.values(tables).every((size) => size === 0),
+        `${host.name} is left with ${JSON.stringify(tables)}`,
+      );
       assert.equal(`${host.keys.remaining()}`, "", `keys are left at ${host.name}`);
     }
   }
@@ -201,7 +209,19 @@ class Story {
     return { ...packet, bytes };
   }
 
-  /** Back to its sender, from elsewhere, or as another protocol. */
+  /** What a router may say of a packet, forged or not, to whoever has the address of its sender. */
+  #complaintAbout(packet: OutgoingPacket): OutgoingPacket {
+    switch (this.#chance.below(3)) {
+      case 0:
+        return tooBig(packet, this.#chance.pick([0, 68, 296, 576, 1280, 1400, 9000]));
+      case 1:
+        return unreachable(packet);
+      default:
+        return noRoute(packet);
+    }
+  }
+
+  /** Back to its sender, from elsewhere as behind a NAT, or as another protocol. */
   #misdirected(packet: OutgoingPacket): OutgoingPacket {
     const { source, destination } = packet;
     switch (this.#chance.below(3)) {

@@ -13,6 +13,7 @@ import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
 import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
 import type { JobRequest, OutgoingPacket } from "../../lib/engine/effects.ts";
 import { Engine } from "../../lib/engine/engine.ts";
+import { MAX_STAGED } from "../../lib/hip/constants.ts";
 import type { ExchangePolicy, JobResult } from "../../lib/hip/jobs.ts";
 import { isHit } from "../../lib/identity/hit.ts";
 import { type KeyKind, KeyWitness } from "./key_witness.ts";
@@ -117,8 +118,12 @@ export class FuzzHost {
 
   /** What is true after every step. */
   assertSound(): void {
-    const { associations, drops } = this.engine.status();
+    const { associations, drops, tables } = this.engine.status();
     assert.ok(associations.length <= MAX_ASSOCIATIONS, `${associations.length} associations`);
+    assert.ok(tables.timers <= associations.length, `${tables.timers} timers`);
+    assert.ok(tables.stagedPackets <= MAX_STAGED, `${tables.stagedPackets} staged packets`);
+    assert.ok(tables.reservedSpis <= this.jobs.length + associations.length, "forgotten SPIs");
+    assert.ok(tables.jobs <= this.jobs.length, `${tables.jobs} jobs, of which some are lost`);
     assert.ok(this.jobs.length <= MAX_JOBS, `${this.jobs.length} jobs under way`);
     for (const [reason, count] of Object.entries(this.#drops)) {
       const now = drops[reason as keyof typeof drops] ?? 0;

@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { isCommand } from "../support/commands.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MACHINE = Deno.build.arch;
@@ -20,10 +21,6 @@ async function run(command: string, args: string[], env: Record<string, string> 
   const { code, stdout, stderr } = await new Deno.Command(command, { args, env, cwd }).output();
   const text = new TextDecoder();
   return { code, out: text.decode(stdout), error: text.decode(stderr) } satisfies Run;
-}
-
-async function isCommand(name: string): Promise<boolean> {
-  return (await run("sh", ["-c", `command -v ${name}`])).code === 0;
 }
 
 const HAS_CURL = await isCommand("curl");
