@@ -27,7 +27,7 @@ interface WorkerScope {
 }
 
 /** A worker without jobs for so long has time to rehearse, in milliseconds. */
-const IDLE_MS = 100;
+const IDLE_MS = 10;
 
 /**
  * Answers every message with what `run` makes of it; an error thrown is a failed job.
