@@ -97,6 +97,20 @@ for (const provider of PROVIDERS) {
     }
   });
 
+  Deno.test(`${name}: a key that differs from a good one in any octet verifies nothing`, () => {
+    for (const kind of ["rsa", "ecdsa-p256", "ecdsa-p384", "ed25519"] as const) {
+      const own = testIdentity(kind, "alice");
+      const signature = provider.sign(own, MESSAGE, seeded());
+      for (let at = 0; at < own.hostIdentity.length; at += 5) {
+        const hostIdentity = own.hostIdentity.slice();
+        hostIdentity[at]! ^= 0x81;
+        const other = { algorithm: own.algorithm, hostIdentity };
+        equal(provider.verify(own, signature, MESSAGE), true);
+        equal(provider.verify(other, signature, MESSAGE), false, `${kind}, octet ${at}`);
+      }
+    }
+  });
+
   Deno.test(`${name}: Ed25519 keys of small order or in a longer form are refused`, () => {
     // With the neutral element as key, R = 0 and S = 0 satisfy the equation for every message.
     const neutral = "01" + "00".repeat(31);
