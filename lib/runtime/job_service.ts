@@ -3,6 +3,7 @@
  * one job or one result; the first message of a worker says that it has loaded.
  */
 
+import { wipe } from "../base/bytes.ts";
 import type { JobRequest } from "../engine/effects.ts";
 import type { Job, JobResult } from "../hip/jobs.ts";
 import type { JobDone } from "./ports.ts";
@@ -65,8 +66,17 @@ export function serveJobs(
       result = { kind: "failed", reason: "hip-job-failed", detail: String(error) };
     }
     scope.postMessage({ kind: "done", done: { id, result } });
+    // Private keys, seeds and what was drawn from them; both are this thread's own copies.
+    wipeOctets(job);
+    wipeOctets(result);
     rehearseWhenIdle();
   };
   scope.postMessage({ kind: "ready", publicKeys });
   rehearseWhenIdle();
+}
+
+/** Overwrites every array of octets in a plain value. */
+function wipeOctets(value: unknown): void {
+  if (value instanceof Uint8Array) wipe(value);
+  else if (typeof value === "object" && value !== null) Object.values(value).forEach(wipeOctets);
 }

@@ -61,7 +61,8 @@ Deno.test("median() is the middle of the sorted values, or the mean of the two",
 Deno.test("median() leaves its values as they were and does not depend on their order", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.double({ noNaN: true, min: -1e9, max: 1e9 }), { minLength: 1 }),
+      // Of 0 and -0 neither is the lesser, so the order decides: leave -0 out.
+      fc.array(fc.double({ noNaN: true, min: -1e9, max: 1e9 }).map((x) => x + 0), { minLength: 1 }),
       (values) => {
         const copy = [...values];
         assert.equal(median(values), median(copy.toReversed()));
