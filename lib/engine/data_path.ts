@@ -9,7 +9,7 @@
 import type { DropCounters, DropReason } from "../base/drop_reason.ts";
 import { PacketBuffer } from "../base/packet_buffer.ts";
 import { PerSecond } from "../base/per_second.ts";
-import type { Duration, Instant } from "../base/time.ts";
+import type { Instant } from "../base/time.ts";
 import { auditEventOf } from "../esp/audit_event.ts";
 import { decapsulate } from "../esp/decapsulate.ts";
 import { encapsulate } from "../esp/encapsulate.ts";
@@ -18,6 +18,7 @@ import { isPathMtuInForce } from "../esp/path_mtu.ts";
 import { SaDatabase } from "../esp/sa_database.ts";
 import { type InboundSa, NO_REKEY_LIMITS, type OutboundSa } from "../esp/security_association.ts";
 import type { Association } from "../hip/association.ts";
+import type { ControlSettings } from "../hip/constants.ts";
 import type { AssociationHandle, HitPair } from "../hip/association_context.ts";
 import { isHit } from "../identity/hit.ts";
 import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
@@ -34,6 +35,9 @@ const INNER_DESTINATION = 24;
 const STAGED_CAPACITY = 65_535;
 /** Packet Too Big per second: as many streams as may meet a smaller path at once. */
 const TOO_BIG_PER_SECOND = 100;
+
+/** Inbound: the one in force, the next one, and those that still wait for late packets. */
+const SAS_PER_ASSOCIATION = 5;
 
 /** What the data path asks of the engine. */
 export interface DataPathOwner {
@@ -62,8 +66,11 @@ export interface DataPathOwner {
   unknownSpi(now: Instant, buffer: PacketBuffer): void;
 }
 
+/** The part of the settings that it needs. */
+export type DataPathLimits = Pick<ControlSettings, "maxAssociations" | "stagedLifetime">;
+
 export class DataPath {
-  readonly saDatabase = new SaDatabase();
+  readonly saDatabase: SaDatabase;
   readonly #owner: DataPathOwner;
   readonly #drops: DropCounters;
   readonly #audit: Audit;
@@ -74,12 +81,12 @@ export class DataPath {
   readonly #tooBigBudget = new PerSecond(TOO_BIG_PER_SECOND);
   readonly #scratch = new PacketBuffer(STAGED_CAPACITY);
 
-  /** @param stagedLifetime How long a packet waits for its association. */
-  constructor(owner: DataPathOwner, drops: DropCounters, audit: Audit, stagedLifetime: Duration) {
+  constructor(owner: DataPathOwner, drops: DropCounters, audit: Audit, limits: DataPathLimits) {
     this.#owner = owner;
     this.#drops = drops;
     this.#audit = audit;
-    this.#staging = new Staging(stagedLifetime);
+    this.saDatabase = new SaDatabase(limits.maxAssociations * SAS_PER_ASSOCIATION);
+    this.#staging = new Staging(limits.stagedLifetime);
   }
 
   // ---- outbound --------------------------------------------------------------------------------

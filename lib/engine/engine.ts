@@ -343,7 +343,8 @@ export class Engine {
 
   /** The association with a peer, whichever local HIT it has. */
   association(peerHit: Uint8Array): AssociationStatus | undefined {
-    return this.status().associations.find((status) => bytesEqual(status.peerHit, peerHit));
+    const [found] = this.#associations.withPeer(peerHit);
+    return found && associationStatus(found, this.peers.nameOf(peerHit));
   }
 
   /** Everything that `hip status` shows. */
@@ -478,7 +479,7 @@ export class Engine {
       },
       this.#drops,
       new Audit(this.#options.logger, this.#settings.audit),
-      this.#settings.stagedLifetime,
+      this.#settings,
     );
   }
 

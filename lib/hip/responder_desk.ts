@@ -212,7 +212,9 @@ export class ResponderDesk {
     if (entry === undefined) return "hip-old-generation";
     // (8) the puzzle is ours and solved.
     const solution = packet.require(SOLUTION);
-    const solutionKey = toHex(solution.randomI) + toHex(solution.solutionJ);
+    // Enough of both to tell all honest ones apart; up to 4096 are kept per R1.
+    const solutionKey = toHex(solution.randomI.subarray(-16)) +
+      toHex(solution.solutionJ.subarray(-16));
     if (entry.badSolutions.has(solutionKey)) return "hip-known-bad-solution";
     // A replay would bring back old keys with counters at zero (RFC 7401 §4.1.4, RFC 5116 §3.1).
     if (entry.usedSolutions.has(solutionKey)) return "hip-replayed";

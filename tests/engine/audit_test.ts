@@ -94,7 +94,7 @@ Deno.test("ESP-152 a counter that would overflow is logged by the sender", () =>
     },
     new DropCounters(),
     new Audit(logger, AUDIT_EVENTS),
-    seconds(1),
+    { stagedLifetime: seconds(1), maxAssociations: 16 },
   );
   const { outbound } = saPair(13);
   dataPath.saDatabase.installOutbound(outbound);
