@@ -6,17 +6,30 @@
 
 import { UserError } from "../base/errors.ts";
 import { instant } from "../base/time.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { OutgoingPacket } from "../engine/effects.ts";
+import type { ControlSettings } from "../hip/constants.ts";
 import type { AcceptI2Result, Job, JobResult } from "../hip/jobs.ts";
 import { runJob } from "../hip/run_job.ts";
+import { generateHostIdentity } from "../identity/host_identity.ts";
+import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
 import { PACKET, PARAMETER } from "../wire/hip/code_points.ts";
 import { HIP_FIELD, type HipPacket, parseHipPacket, setChecksum } from "../wire/hip/packet.ts";
-import { BenchEngine, type BenchEngineOptions } from "./bench_engine.ts";
+import {
+  BenchEngine,
+  type BenchEngineOptions,
+  type BenchProviders,
+  mappedAddress,
+  RESPONDER_ADDRESS,
+} from "./bench_engine.ts";
 
 /** Where values stand behind the four octets of Type and Length. */
 const COUNTER_GENERATION = 8;
 const SOLUTION_OPAQUE = 6;
 const SOLUTION_RANDOM_I = 8;
+
+/** Longer than an R1 can be answered and an I2 repeated. */
+const REST_SECONDS = 150;
 
 /** One Initiator of the crowd; the numbers are the last octets of HIT and address. */
 interface Guise {
@@ -26,45 +39,37 @@ interface Guise {
 
 export class BenchCrowd {
   readonly responder: BenchEngine;
+  readonly #publicKeys: PublicKeyProvider;
   readonly #i1: OutgoingPacket;
   readonly #i2: OutgoingPacket;
   #accepted: AcceptI2Result | undefined;
   /** Whether accept-i2 jobs are answered with a copy. */
   #isCopying = false;
 
+  /** A crowd before a Responder with these settings. */
+  static before(providers: BenchProviders, settings: Partial<ControlSettings>): BenchCrowd {
+    const identity = () => generateHostIdentity("ecdsa-p256", SYSTEM_RANDOM);
+    return new BenchCrowd(
+      { identity: identity(), address: mappedAddress(192, 0, 2, 2), providers },
+      { identity: identity(), address: RESPONDER_ADDRESS, providers, settings },
+    );
+  }
+
   /** Makes both ends and has the first real exchange between them. */
-  constructor(initiator: BenchEngineOptions, responder: BenchEngineOptions) {
+  private constructor(initiator: BenchEngineOptions, responder: BenchEngineOptions) {
+    this.#publicKeys = responder.providers.publicKeys;
     this.responder = new BenchEngine({ ...responder, work: (job) => this.#work(job) });
     const real = new BenchEngine(initiator);
-    real.engine.learnPeer(real.now, {
-      hit: this.responder.hit,
-      identity: undefined,
-      locators: [responder.address],
-      rendezvous: [],
-      name: "",
-      source: "static",
-      expires: undefined,
-    });
-    real.engine.connect(real.now, this.responder.hit);
-    const i1 = real.sent();
-    const r1 = i1 && this.answer(i1);
-    if (r1 !== undefined) real.receive(r1);
-    while (real.runJobs() > 0);
-    const i2 = real.sent();
-    const r2 = i2 && this.answer(i2);
+    const i1 = real.i1For(this.responder);
+    const r1 = i1 && this.responder.answer(i1);
+    const i2 = r1 && real.answer(r1);
+    const r2 = i2 && this.responder.answer(i2);
     if (i1 === undefined || i2 === undefined || r2 === undefined) {
       throw new UserError("the base exchange to be measured did not come about.");
     }
     this.#i1 = i1;
     this.#i2 = i2;
     this.#isCopying = true;
-  }
-
-  /** What the Responder says to a packet. */
-  answer(packet: OutgoingPacket): OutgoingPacket | undefined {
-    this.responder.receive(packet);
-    this.responder.runJobs();
-    return this.responder.sent();
   }
 
   /** The I1 of Initiator `number`. */
@@ -89,8 +94,8 @@ export class BenchCrowd {
 
   /** A whole exchange of Initiator `number`. @throws {UserError} When it fails. */
   associate(number: number): void {
-    const r1 = this.answer(this.i1(number));
-    const r2 = r1 && this.answer(this.i2(number, r1));
+    const r1 = this.responder.answer(this.i1(number));
+    const r2 = r1 && this.responder.answer(this.i2(number, r1));
     if (r2 === undefined || (r2.bytes[HIP_FIELD.packetType]! & 0x7f) !== PACKET.R2) {
       throw new UserError(`exchange ${number} of the crowd failed.`);
     }
@@ -103,6 +108,13 @@ export class BenchCrowd {
       responder.advance(instant(responder.now + 1));
       this.associate(number);
     }
+  }
+
+  /** Lets so much time pass that nothing of the exchanges is waited for any more. */
+  rest(): void {
+    const { responder } = this;
+    for (let i = 0; i < REST_SECONDS; i++) responder.advance(instant(responder.now + 1000));
+    while (responder.sent() !== undefined);
   }
 
   #disguised(
@@ -119,9 +131,9 @@ export class BenchCrowd {
 
   /** A copy as a worker sends it. */
   #work(job: Job): JobResult {
-    if (job.kind !== "accept-i2") return runJob(job);
+    if (job.kind !== "accept-i2") return runJob(job, this.#publicKeys);
     if (this.#isCopying && this.#accepted !== undefined) return structuredClone(this.#accepted);
-    const result = runJob(job);
+    const result = runJob(job, this.#publicKeys);
     if (result.kind === "accept-i2") this.#accepted = structuredClone(result);
     return result;
   }
@@ -142,7 +154,5 @@ function guise(number: number): Guise {
   view.setUint32(4, Math.imul(number, 0x9e3779b1));
   view.setUint32(8, Math.imul(number, 0x85ebca6b));
   view.setUint32(12, number);
-  const address = new Uint8Array(16);
-  address.set([0xff, 0xff, 10, number >>> 16, number >>> 8, number], 10);
-  return { hit, address };
+  return { hit, address: mappedAddress(10, number >>> 16, number >>> 8, number) };
 }

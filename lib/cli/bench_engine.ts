@@ -9,6 +9,7 @@ import { type Instant, instant } from "../base/time.ts";
 import { EspCipherPool } from "../crypto/esp_cipher_pool.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { PrivateHostIdentity } from "../crypto/host_key.ts";
+import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { OutgoingPacket } from "../engine/effects.ts";
 import { Engine } from "../engine/engine.ts";
 import type { ControlSettings } from "../hip/constants.ts";
@@ -16,12 +17,23 @@ import type { Job, JobResult } from "../hip/jobs.ts";
 import { runJob } from "../hip/run_job.ts";
 import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
 
+/** P-256, the group that most exchanges use. */
+export const BENCH_GROUP = 7;
+
+/** Where the Responder is, as 16 octets. */
+export const RESPONDER_ADDRESS: Uint8Array = mappedAddress(192, 0, 2, 1);
+
+/** Who computes. */
+export interface BenchProviders {
+  readonly esp: EspProvider;
+  readonly publicKeys: PublicKeyProvider;
+}
+
 export interface BenchEngineOptions {
   readonly identity: PrivateHostIdentity;
   /** 16 octets. */
   readonly address: Uint8Array;
-  readonly espProvider: EspProvider;
-  readonly dhGroup: number;
+  readonly providers: BenchProviders;
   readonly settings?: Partial<ControlSettings>;
   /** Does the jobs; the real work when absent. */
   readonly work?: (job: Job) => JobResult;
@@ -36,19 +48,20 @@ export class BenchEngine {
   readonly #buffer = new PacketBuffer(2048);
 
   /** Its R1s are ready when this returns. */
-  constructor({ identity, address, espProvider, dhGroup, settings, work }: BenchEngineOptions) {
+  constructor(options: BenchEngineOptions) {
+    const { identity, address, providers, settings } = options;
     this.hit = identity.hit;
     this.address = address;
-    this.#work = work ?? runJob;
+    this.#work = options.work ?? ((job) => runJob(job, providers.publicKeys));
     this.engine = new Engine({
       identities: [{ identity, name: "bench", isAnonymous: false }],
       policy: {
-        dhGroups: [dhGroup],
+        dhGroups: [BENCH_GROUP],
         hipCiphers: [2],
         espSuites: [13],
         hitSuites: [1, 2, 5],
       },
-      espProvider: new EspCipherPool(espProvider),
+      espProvider: new EspCipherPool(providers.esp),
       random: SYSTEM_RANDOM,
       logger: SILENT,
       firstR1Generation: 1n,
@@ -59,6 +72,28 @@ export class BenchEngine {
     ]);
     this.engine.start();
     this.runJobs();
+  }
+
+  /** Its I1 for another engine, whose address it learns. */
+  i1For({ hit, address }: BenchEngine): OutgoingPacket | undefined {
+    this.engine.learnPeer(this.now, {
+      hit,
+      identity: undefined,
+      locators: [address],
+      rendezvous: [],
+      name: "",
+      source: "static",
+      expires: undefined,
+    });
+    this.engine.connect(this.now, hit);
+    return this.sent();
+  }
+
+  /** What it says to a packet, all jobs done. */
+  answer(packet: OutgoingPacket): OutgoingPacket | undefined {
+    this.receive(packet);
+    while (this.runJobs() > 0);
+    return this.sent();
   }
 
   /** Lets a packet arrive, as if from its source. */
@@ -94,4 +129,32 @@ export class BenchEngine {
     if (due !== undefined && due <= now) this.engine.handleTimeout(now);
     this.runJobs();
   }
+}
+
+/** An IPv4 address in its form of 16 octets; of each number the low eight bits count. */
+export function mappedAddress(...last: readonly number[]): Uint8Array {
+  return Uint8Array.of(...new Uint8Array(10), 0xff, 0xff, ...last);
+}
+
+/** Milliseconds that something takes. */
+export function timed(run: () => void): number {
+  const startedAt = performance.now();
+  run();
+  return performance.now() - startedAt;
+}
+
+/**
+ * Octets in use, heap and native, after garbage was collected: which the runtime does when large
+ * buffers are asked for. Untouched they take no memory themselves.
+ */
+export function octetsInUse(): number {
+  let heap = Infinity;
+  let native = Infinity;
+  for (let i = 0; i < 40; i++) {
+    new ArrayBuffer(1 << 24);
+    const { heapUsed, heapTotal, rss } = Deno.memoryUsage();
+    heap = Math.min(heap, heapUsed);
+    native = Math.min(native, rss - heapTotal);
+  }
+  return heap + native;
 }

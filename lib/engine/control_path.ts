@@ -135,13 +135,14 @@ export class ControlPath {
   answerDrop(now: Instant, buffer: PacketBuffer, reason: DropReason): void {
     const { associations, notifier, icmp } = this.#parts;
     const { protocol, localAddress, peerAddress } = buffer.path;
-    const addresses = { local: localAddress.slice(), peer: peerAddress.slice() };
+    const addresses = { local: localAddress, peer: peerAddress };
     const refused = { protocol, addresses, octets: buffer.contents(), reason };
     const hits = protocol === HIP_PROTOCOL ? controlHits(refused.octets) : undefined;
     const association = hits && associations.find(hits.localHit, hits.peerHit);
     if (association?.keys !== undefined) {
       const data = notificationData(reason, refused.octets);
-      notifier.report(now, association, addresses, CONTROL_ERRORS[reason], { data });
+      const kept = { local: localAddress.slice(), peer: peerAddress.slice() };
+      notifier.report(now, association, kept, CONTROL_ERRORS[reason], { data });
       return;
     }
     const isKnown = (hit: Uint8Array) => associations.withPeer(hit).length > 0;

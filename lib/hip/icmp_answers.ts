@@ -58,6 +58,7 @@ export interface IcmpAnswer {
 export interface RefusedDatagram {
   /** 139 HIP or 50 ESP. */
   readonly protocol: number;
+  /** Borrowed, as the octets are. */
   readonly addresses: AddressPair;
   readonly octets: Uint8Array;
   readonly reason: DropReason;
@@ -86,32 +87,38 @@ export class IcmpAnswers {
     refused: RefusedDatagram,
     isKnownSender: (hit: Uint8Array) => boolean,
   ): IcmpAnswer | undefined {
-    const complaint = this.#complaintOf(refused, isKnownSender);
-    return complaint === undefined ? undefined : this.#build(now, refused, complaint);
+    const find = this.#complaintAbout(refused, isKnownSender);
+    // In a flood most are too many: what is wrong exactly is looked for behind the limit.
+    if (find === undefined || !this.#limit.allow(now, EVERYBODY)) return undefined;
+    const complaint = find();
+    return complaint === undefined ? undefined : this.#build(refused, complaint);
   }
 
-  #complaintOf(
+  /** Whether there is something to complain about, and how to find out what. */
+  #complaintAbout(
     { protocol, reason, octets }: RefusedDatagram,
     isKnownSender: (hit: Uint8Array) => boolean,
-  ): Complaint | undefined {
+  ): (() => Complaint | undefined) | undefined {
     if (protocol !== HIP_PROTOCOL) {
       const isStranger = reason === "esp-unknown-spi" && this.#answersStrangers;
-      return isStranger ? { pointer: 0 } : undefined;
+      return isStranger ? () => ({ pointer: 0 }) : undefined;
     }
     const packetType = octets[HIP_FIELD.packetType]! & 0x7f;
     switch (reason) {
       case "hip-bad-version":
-        return { pointer: HIP_FIELD.version };
+        return () => ({ pointer: HIP_FIELD.version });
       case "hip-puzzle-failed":
-        return packetType === PACKET.I2 ? solutionJ(octets) : undefined;
+        return packetType === PACKET.I2 ? () => solutionJ(octets) : undefined;
       case "hip-busy":
       case "hip-refused":
-        return packetType === PACKET.I1 ? "prohibited" : undefined;
+        return packetType === PACKET.I1 ? () => "prohibited" : undefined;
       case "hip-no-association": {
         if (!this.#answersStrangers || !NEEDS_ASSOCIATION.has(packetType)) return undefined;
         const { senderHit, receiverHit } = HIP_FIELD;
-        const isKnown = isKnownSender(octets.subarray(senderHit, senderHit + 16));
-        return { pointer: isKnown ? receiverHit : senderHit };
+        return () => {
+          const isKnown = isKnownSender(octets.subarray(senderHit, senderHit + 16));
+          return { pointer: isKnown ? receiverHit : senderHit };
+        };
       }
       default:
         return undefined;
@@ -119,7 +126,6 @@ export class IcmpAnswers {
   }
 
   #build(
-    now: Instant,
     { protocol, addresses, octets }: RefusedDatagram,
     complaint: Complaint,
   ): IcmpAnswer | undefined {
@@ -145,11 +151,10 @@ export class IcmpAnswers {
         ? buildIcmpv6Unreachable(quoted, local, ICMPV6_UNREACHABLE.administrativelyProhibited)
         : buildIcmpv6ParameterProblem(quoted, local, pointer);
     }
-    if (!this.#limit.allow(now, EVERYBODY)) return undefined;
     return {
       protocol: isIpv4(peer) ? NEXT_HEADER.icmp : NEXT_HEADER.icmpv6,
-      source: local,
-      destination: peer,
+      source: local.slice(),
+      destination: peer.slice(),
       bytes: message.subarray(header),
       trafficClass: 0,
       hopLimit: 64,

@@ -138,7 +138,7 @@ export class Notifier {
   }
 }
 
-/** The HITs of a packet that needs an association, read from its header alone. */
+/** The HITs of a packet that needs an association, where they stand in its header. */
 export function controlHits(octets: Uint8Array): NotifyHits | undefined {
   if (octets.length < HIP_HEADER_LENGTH) return undefined;
   const packetType = octets[HIP_FIELD.packetType]! & 0x7f;
@@ -147,7 +147,7 @@ export function controlHits(octets: Uint8Array): NotifyHits | undefined {
   if (!needsAssociation) return undefined;
   const { senderHit, receiverHit } = HIP_FIELD;
   return {
-    localHit: octets.slice(receiverHit, receiverHit + 16),
-    peerHit: octets.slice(senderHit, senderHit + 16),
+    localHit: octets.subarray(receiverHit, receiverHit + 16),
+    peerHit: octets.subarray(senderHit, senderHit + 16),
   };
 }

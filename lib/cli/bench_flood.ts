@@ -1,0 +1,123 @@
+/**
+ * Floods before a Responder: I1s of ever new HITs from ever new addresses, and I2s with wrong
+ * solutions. The engine runs on this thread, octets in and octets out. The baseline is one hash as
+ * the puzzle needs it, taking turns with the flood.
+ */
+
+import { UserError } from "../base/errors.ts";
+import { randomBytes } from "../base/random.ts";
+import { instant } from "../base/time.ts";
+import { digest, rhashOfSuite } from "../crypto/rhash.ts";
+import { hitSuiteId } from "../identity/hit.ts";
+import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
+import { BenchCrowd } from "./bench_crowd.ts";
+import { type BenchEngine, type BenchProviders, octetsInUse, timed } from "./bench_engine.ts";
+import { median } from "./bench_statistics.ts";
+
+export interface FloodReport {
+  readonly i1s: number;
+  readonly wrongI2s: number;
+  /** Milliseconds for an I1 and its R1, for an I2 with a wrong solution, and for one hash. */
+  readonly i1: number;
+  readonly wrongI2: number;
+  readonly hash: number;
+  /** Octets in use before the floods and after them. */
+  readonly before: number;
+  readonly after: number;
+}
+
+export interface FloodPlan {
+  readonly i1s: number;
+  readonly wrongI2s: number;
+}
+
+/** Packets between two looks at the clock. */
+const BATCH = 1000;
+
+/** Packets of each kind before those that count. */
+const WARM_UP = 20 * BATCH;
+
+/** Octets under the hash that makes #I: a secret, two HITs, two addresses, Opaque. */
+const HASHED_OCTETS = 98;
+
+/** #K of the puzzles: the one real Initiator solves its own at once, and no guess comes true. */
+const DIFFICULTY_K = 16;
+
+/** Guesses that may come true all the same. */
+const LUCKY_GUESSES = 20;
+
+export function measureFlood(
+  providers: BenchProviders,
+  { i1s, wrongI2s }: FloodPlan,
+  progress: (step: string) => void,
+): FloodReport {
+  const crowd = BenchCrowd.before(providers, {
+    puzzleDifficultyK: DIFFICULTY_K,
+    puzzleDifficultyKMax: DIFFICULTY_K,
+  });
+  const { responder } = crowd;
+  const rhash = rhashOfSuite(hitSuiteId(responder.hit));
+  const hashed = randomBytes(SYSTEM_RANDOM, HASHED_OCTETS);
+  const hashTimes: number[] = [];
+  /** @returns Milliseconds per packet, median of the batches. */
+  const flood = (count: number, send: (from: number) => number) => {
+    const times: number[] = [];
+    for (let from = 0; from < count; from += BATCH) {
+      responder.advance(instant(responder.now + BATCH / 100));
+      times.push(send(from) / BATCH);
+      hashTimes.push(
+        timed(() => {
+          for (let i = 0; i < BATCH; i++) digest(rhash, hashed);
+        }) / BATCH,
+      );
+    }
+    return median(times);
+  };
+  // Code that is compiled and tables that are full do not count as growth.
+  flood(WARM_UP, (from) => sendI1s(crowd, i1s + from));
+  flood(WARM_UP, (from) => sendWrongI2s(crowd, i1s + from));
+  const before = octetsInUse();
+  progress(`${i1s} I1s`);
+  const i1 = flood(i1s, (from) => sendI1s(crowd, from));
+  progress(`${wrongI2s} I2s with wrong solutions`);
+  const wrongI2 = flood(wrongI2s, (from) => sendWrongI2s(crowd, from));
+  checkRefusals(responder, WARM_UP + wrongI2s);
+  return { i1s, wrongI2s, i1, wrongI2, hash: median(hashTimes), before, after: octetsInUse() };
+}
+
+/** @returns Milliseconds, the making of the I1s left out. @throws {UserError} Without the R1s. */
+function sendI1s(crowd: BenchCrowd, from: number): number {
+  const i1s = Array.from({ length: BATCH }, (_, i) => crowd.i1(from + i));
+  let answered = 0;
+  const time = timed(() => {
+    for (const i1 of i1s) {
+      crowd.responder.receive(i1);
+      if (crowd.responder.sent() !== undefined) answered++;
+    }
+  });
+  if (answered < BATCH) throw new UserError(`of ${BATCH} I1s ${answered} were answered.`);
+  return time;
+}
+
+function sendWrongI2s(crowd: BenchCrowd, from: number): number {
+  const { responder } = crowd;
+  const i2s = Array.from({ length: BATCH }, (_, i) => {
+    const r1 = responder.answer(crowd.i1(from + i));
+    if (r1 === undefined) throw new UserError("an I1 was not answered.");
+    return crowd.i2(from + i, r1);
+  });
+  const time = timed(() => {
+    for (const i2 of i2s) responder.receive(i2);
+  });
+  responder.runJobs();
+  while (responder.sent() !== undefined);
+  return time;
+}
+
+function checkRefusals({ engine }: BenchEngine, wrongI2s: number): void {
+  const { drops } = engine.status();
+  const refused = drops["hip-puzzle-failed"] ?? 0;
+  if (refused < wrongI2s - LUCKY_GUESSES) {
+    throw new UserError(`of ${wrongI2s} solutions ${refused} were wrong.`);
+  }
+}
