@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { UserError } from "../base/errors.ts";
 import { ApiClient, NotUpError } from "../runtime/api_client.ts";
+import { describeOpenSockets, openHipSockets } from "../runtime/open_sockets.ts";
 import { readIfThere, removeIfThere } from "../runtime/atomic_file.ts";
 import { runningProcess } from "../runtime/daemon.ts";
 import type { Platform } from "../runtime/ports.ts";
@@ -23,6 +24,8 @@ export function registerDown(program: Command, context: CliContext): void {
     .action(async (_options: unknown, command: Command) => {
       const paths = pathsOf(command, context);
       context.output.print(await takeDown(paths, context.platform));
+      const remark = describeOpenSockets(openHipSockets());
+      if (remark !== undefined) context.output.print(remark);
     });
 }
 

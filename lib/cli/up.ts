@@ -22,7 +22,7 @@ import { formatSpan, sentence } from "./format.ts";
 interface UpOptions {
   readonly foreground?: true;
   readonly dns?: string;
-  readonly option: readonly string[];
+  readonly option?: readonly string[];
   readonly log?: string;
 }
 
@@ -31,14 +31,15 @@ export function registerUp(program: Command, context: CliContext): void {
     .description("start: make an identity if there is none, then carry traffic for HITs")
     .option("--foreground", "stay, and log to standard error")
     .option("--dns <mode>", "what to do to the system's resolver: auto, none or required")
-    .option("-o, --option <key=value>", "a setting that wins over the file", collect, [])
+    .option("-o, --option <key=value>", "a setting that wins over the file", collect)
     .option("--log <file>", "with --foreground: log to a file once ready")
     .addHelpText("after", example("sudo hip up", "sudo hip up -o puzzle_difficulty=10"))
     .action(async (options: UpOptions, command: Command) => {
       const paths = pathsOf(command, context);
-      const overrides = options.dns === undefined
-        ? options.option
-        : [...options.option, `resolver=${options.dns}`];
+      const overrides = [
+        ...options.option ?? [],
+        ...options.dns === undefined ? [] : [`resolver=${options.dns}`],
+      ];
       // Everything that can be found wrong without touching the host is found here.
       const config = readConfig(paths, overrides);
       if (await isUp(paths.socketFile)) {
@@ -87,7 +88,7 @@ export function summaryLines(report: StatusReport, tookMs: number): string[] {
   ];
 }
 
-function collect(value: string, previous: readonly string[]): string[] {
+function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, value];
 }
 

@@ -12,7 +12,7 @@ import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { AnonymousPeer } from "../engine/anonymous_identities.ts";
 import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
 import type { Engine } from "../engine/engine.ts";
-import { EMPTY_PLAN, GUARD_PLAN, hostPlan } from "../host/host_plan.ts";
+import { hostPlan } from "../host/host_plan.ts";
 import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
@@ -36,7 +36,7 @@ import { NameService } from "./name_service.ts";
 import { NetlinkClient } from "./netlink_client.ts";
 import { ownIdentities } from "./own_identities.ts";
 import type { IpFamily, JobRunner, Platform, Readiness, TunDevice } from "./ports.ts";
-import { openHipSockets } from "./open_sockets.ts";
+import { describeOpenSockets, leftBehind, openHipSockets } from "./open_sockets.ts";
 import { repairHost } from "./repair.ts";
 import type { StatePaths } from "./state_paths.ts";
 import { SYSTEM_CLOCK } from "./system_clock.ts";
@@ -252,8 +252,9 @@ function openPath(
   const configurator = new HostConfigurator(client, device.interfaceIndex, logger);
   undo.push("Restoring addresses, routes and rules", () => {
     const open = openHipSockets();
-    configurator.restore(open > 0 ? GUARD_PLAN : EMPTY_PLAN);
-    if (open > 0) logger.log("warning", `${stillOpen(open)}; "hip up" carries on with them`);
+    configurator.restore(leftBehind(open));
+    const remark = describeOpenSockets(open);
+    if (remark !== undefined) logger.log("warning", remark);
   });
   const configure = () =>
     configurator.apply(hostPlan({
@@ -317,12 +318,6 @@ function openPath(
     socketBatches: sockets.every(({ isBatched }) => isBatched),
   };
   return { loop, echo, device, dataPath, fault };
-}
-
-/** "2 connections over HIP are still open and kept from the network". */
-function stillOpen(count: number): string {
-  const [what, are] = count === 1 ? ["connection", "is"] : ["connections", "are"];
-  return `${count} ${what} over HIP ${are} still open and kept from the network`;
 }
 
 /** CLOSE to every peer, and a while for their CLOSE_ACKs (RFC 7401 §6.14). */

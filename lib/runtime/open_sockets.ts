@@ -3,7 +3,13 @@
  * send must not leave the host without it.
  */
 
-import { HIT_PREFIX, HIT_PREFIX_LENGTH } from "../host/host_plan.ts";
+import {
+  EMPTY_PLAN,
+  GUARD_PLAN,
+  HIT_PREFIX,
+  HIT_PREFIX_LENGTH,
+  type HostState,
+} from "../host/host_plan.ts";
 import { fromHex } from "../base/bytes.ts";
 import { hasPrefix } from "../wire/ip_address.ts";
 
@@ -29,7 +35,19 @@ export function openHipSockets(): number {
   return count;
 }
 
-/** The same in the text of one list (proc_pid_net(5)). */
+/** What stays of us on a host where no agent runs: nothing, or what keeps `open` sockets in. */
+export function leftBehind(open: number): HostState {
+  return open > 0 ? GUARD_PLAN : EMPTY_PLAN;
+}
+
+/** A sentence on sockets that outlive the agent; undefined when there is none. */
+export function describeOpenSockets(open: number): string | undefined {
+  if (open === 0) return undefined;
+  const what = open === 1 ? "1 connection over HIP is" : `${open} connections over HIP are`;
+  return `${what} still open and kept from the network; hip up carries on with what is open.`;
+}
+
+/** How many of them are in the text of one list (proc_pid_net(5)). */
 export function countHipSockets(list: string): number {
   return list.split("\n").slice(1).filter((line) => {
     const cells = line.trim().split(/\s+/);

@@ -7,6 +7,7 @@ import type { Logger } from "../base/logger.ts";
 import { SILENT } from "../base/logger.ts";
 import { HostConfigurator } from "./host_configurator.ts";
 import { NetlinkClient } from "./netlink_client.ts";
+import { leftBehind, openHipSockets } from "./open_sockets.ts";
 import type { Platform } from "./ports.ts";
 import { ResolverConfigurator, systemResolverPaths } from "./resolver_configurator.ts";
 import type { StatePaths } from "./state_paths.ts";
@@ -22,7 +23,8 @@ export function repairHost(paths: StatePaths, logger: Logger = SILENT): string[]
 }
 
 /**
- * Takes away the rules and the label; only for a host where no agent runs.
+ * Takes away the rules and the label; only for a host where no agent runs. Rules that keep open
+ * connections from the network stay.
  *
  * @throws {UserError} No right to change the network.
  * @throws {NetlinkError}
@@ -30,7 +32,8 @@ export function repairHost(paths: StatePaths, logger: Logger = SILENT): string[]
 export function repairNetwork(platform: Pick<Platform, "openNetlink">): void {
   const socket = platform.openNetlink([]);
   try {
-    new HostConfigurator(new NetlinkClient(socket), undefined, SILENT).restore();
+    new HostConfigurator(new NetlinkClient(socket), undefined, SILENT)
+      .restore(leftBehind(openHipSockets()));
   } finally {
     socket.close();
   }

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { countHipSockets, openHipSockets } from "../../lib/runtime/open_sockets.ts";
+import {
+  countHipSockets,
+  describeOpenSockets,
+  openHipSockets,
+} from "../../lib/runtime/open_sockets.ts";
 
 const HEAD =
   "  sl  local_address                         remote_address                        st tx_queue";
@@ -19,6 +23,12 @@ Deno.test("sockets connected to a HIT are counted; listeners, others and those i
   assert.equal(countHipSockets(list([HIT, "01"], [NONE, "0A"], [OTHER, "01"], [HIT, "06"])), 1);
   assert.equal(countHipSockets(list([HIT, "01"], [HIT, "04"])), 2);
   assert.equal(countHipSockets("nonsense\n x"), 0);
+});
+
+Deno.test("who takes the host down is told of connections that are open", () => {
+  assert.equal(describeOpenSockets(0), undefined);
+  assert.match(describeOpenSockets(1)!, /^1 connection over HIP is still open .* hip up /);
+  assert.match(describeOpenSockets(2)!, /^2 connections over HIP are still open /);
 });
 
 Deno.test("the lists of this host can be read", () => {

@@ -3,6 +3,7 @@
  * test gets a lab of its own, and nothing of it is left afterwards, whatever the test did.
  */
 
+import { compareBytes } from "../../lib/base/bytes.ts";
 import type { IdentityKind } from "../../lib/identity/host_identity.ts";
 import { formatHit } from "../../lib/identity/hit.ts";
 import {
@@ -40,6 +41,8 @@ export interface SceneOptions {
   readonly families?: LabFamilies;
   readonly clientKind?: IdentityKind;
   readonly serverKind?: IdentityKind;
+  /** Who is to have the greater HIT. */
+  readonly greater?: "client" | "server";
   /** `KEY=VALUE` settings of both agents. */
   readonly settings?: readonly string[];
   /** Called when everything is there but the agents. */
@@ -75,7 +78,11 @@ export function withScene(
   const { settings = [] } = options;
   return withLab(families, async (lab) => {
     const atServer = prepareIdentity(lab, "server", serverKind);
-    const atClient = prepareIdentity(lab, "client", clientKind);
+    let atClient = prepareIdentity(lab, "client", clientKind);
+    while (options.greater !== undefined && greaterOf(atClient, atServer) !== options.greater) {
+      await Deno.remove(atClient.stateFolder, { recursive: true });
+      atClient = prepareIdentity(lab, "client", clientKind);
+    }
     await options.beforeAgents?.(lab);
     const services = [
       startLabDns(lab, SELF, atServer.identity, families),
@@ -94,6 +101,13 @@ export function withScene(
       throw error;
     }
   });
+}
+
+type Prepared = ReturnType<typeof prepareIdentity>;
+
+function greaterOf(atClient: Prepared, atServer: Prepared): "client" | "server" {
+  const order = compareBytes(atClient.identity.hit, atServer.identity.hit);
+  return order > 0 ? "client" : "server";
 }
 
 /** What the agents had to say, for whoever looks into a failure. */
