@@ -9,7 +9,7 @@ import { ipPacketOf, PcapWriter } from "./pcap_writer.ts";
 
 for (const family of [4, 6] as const) {
   // I1 -> R1 <- I2 -> R2 <- ESP -> ESP <-
-  Deno.test(`FSM-001 FSM-024 FSM-035 DAT-005 one ping over IPv${family} runs one base exchange`, () => {
+  Deno.test(`FSM-001 FSM-024 FSM-035 DAT-005 ESP-157 one ping over IPv${family} runs one base exchange`, () => {
     const pair = makePair({ family });
     const { alice, bob, link } = pair;
     establish(pair);

@@ -45,9 +45,10 @@ Deno.test("a CLOSE crosses data: the data is dropped under a name, and what come
 });
 
 // <- CLOSE   data -> (while CLOSED): I1
-Deno.test("data that is sent just after the CLOSE has come makes a new association, in which it arrives", () => {
+Deno.test("ESP-057 data that is sent just after the CLOSE has come makes a new association, in which it arrives, with other SPIs", () => {
   const pair = establishedPair();
   const { world, alice, bob, link } = pair;
+  const before = [alice.associationWith(bob)!.inboundSpi, bob.associationWith(alice)!.inboundSpi];
   bob.close(alice);
   world.runUntil(() => alice.stateTowards(bob) === "CLOSED");
   const sequence = alice.application.ping(bob);
@@ -55,6 +56,8 @@ Deno.test("data that is sent just after the CLOSE has come makes a new associati
   assert.equal(link.count("I1"), 2);
   assert.equal(alice.stateTowards(bob), "ESTABLISHED");
   assert.equal(bob.stateTowards(alice), "ESTABLISHED");
+  assert.notEqual(alice.associationWith(bob)!.inboundSpi, before[0]);
+  assert.notEqual(bob.associationWith(alice)!.inboundSpi, before[1]);
   // The keys of the one before are gone.
   assert.equal(alice.keys.live("exchange"), 1);
   assert.equal(bob.keys.live("exchange"), 1);

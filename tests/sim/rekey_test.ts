@@ -63,7 +63,7 @@ const KINDS: [withDh: boolean, title: string][] = [[false, ""], [true, " with a 
 for (const [withDh, title] of KINDS) {
   const dh = withDh ? " DH" : "";
 
-  Deno.test(`ESP-058 ESP-235 ESP-245 ESP-246 ESP-247 ${withDh ? "ESP-225 ESP-236 " : ""}FSM-058 a rekey${title} during traffic in both directions loses no packet`, () => {
+  Deno.test(`ESP-058 ESP-249 ESP-235 ESP-245 ESP-246 ESP-247 ${withDh ? "ESP-225 ESP-236 " : ""}FSM-058 a rekey${title} during traffic in both directions loses no packet`, () => {
     const pair = establishedPair();
     const old = spis(pair);
     underTraffic(pair, () => assert.equal(pair.alice.rekey(pair.bob, withDh), true));
@@ -133,7 +133,7 @@ for (const [withDh, title] of KINDS) {
     spis(pair);
   });
 
-  Deno.test(`ESP-259 twenty rekeys${title} with every packet twice and out of order lose no packet`, () => {
+  Deno.test(`ESP-223 ESP-259 twenty rekeys${title} with every packet twice and out of order lose no packet`, () => {
     const pair = establishedPair({
       link: { duplication: 1, jitter: milliseconds(20), reordering: 0.3 },
     });

@@ -57,6 +57,11 @@ export class Trace {
     return this.lines.filter((line) => line.includes(text)).length;
   }
 
+  /** Forgets all lines, and with them what events refer to. */
+  clear(): void {
+    this.#entries.length = 0;
+  }
+
   toString(): string {
     return this.lines.join("\n");
   }

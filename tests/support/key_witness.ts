@@ -18,6 +18,8 @@ export type KeyKind = "exchange" | "rekey" | "job" | "cipher";
 /** Keys that came together, and go together, with all their copies. */
 class KeySet {
   readonly keys = new Set<Uint8Array>();
+  /** The memory of all keys there have been. */
+  readonly memory: WeakRef<ArrayBufferLike>[] = [];
 
   constructor(readonly kind: KeyKind, readonly label: string) {}
 
@@ -53,6 +55,7 @@ function watch(set: KeySet, key: Uint8Array): void {
   for (const other of others) if (overlaps(other.key, key)) other.set.keys.delete(other.key);
   places.set(key.buffer, [...others.filter((other) => !overlaps(other.key, key)), { key, set }]);
   set.keys.add(key);
+  set.memory.push(new WeakRef(key.buffer));
 }
 
 const { slice, set: write } = Uint8Array.prototype;
@@ -76,6 +79,7 @@ Uint8Array.prototype.set = function (this: Uint8Array, from: ArrayLike<number>, 
 
 export class KeyWitness {
   #sets: KeySet[] = [];
+  readonly #all: KeySet[] = [];
 
   /** The sets of a kind of which some octet is not zero. */
   live(kind: KeyKind): number {
@@ -85,6 +89,15 @@ export class KeyWitness {
   /** What is not overwritten, in words; empty when no key is left. */
   remaining(): string[] {
     return this.#remaining().map(({ kind, label }) => `${kind}: ${label}`);
+  }
+
+  /** Lets go of all keys. @returns Their memory, which is collected once nobody else has it. */
+  release(): WeakRef<ArrayBufferLike>[] {
+    this.#sets = [];
+    return this.#all.splice(0).flatMap(({ keys, memory }) => {
+      keys.clear();
+      return memory;
+    });
   }
 
   /** Notes the secrets that the engine has put into a job. */
@@ -163,6 +176,7 @@ export class KeyWitness {
   #open(kind: KeyKind, label: string): KeySet {
     const set = new KeySet(kind, label);
     this.#sets.push(set);
+    this.#all.push(set);
     return set;
   }
 
