@@ -192,6 +192,9 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
 /** Update IDs that a peer may be ahead of the last one received (RFC 7401 §6.12). */
 export const UPDATE_WINDOW = 32;
 
+/** Old inbound SAs of one association that wait for late packets: a peer may rekey as it likes. */
+export const MAX_RETIRING_SAS = 8;
+
 /** Answers to UPDATEs kept to be repeated; a peer that only rekeys needs one (RFC 7402 §6.8). */
 export const MAX_KEPT_ANSWERS = 8;
 

@@ -29,6 +29,7 @@ import type { HipPacket } from "../wire/hip/packet.ts";
 import { DIFFIE_HELLMAN } from "../wire/hip/parameters/diffie_hellman.ts";
 import { ESP_INFO, type EspInfo } from "../wire/hip/parameters/esp_info.ts";
 import type { AssociationContext, AssociationHandle } from "./association_context.ts";
+import { MAX_RETIRING_SAS } from "./constants.ts";
 import { pathOf, type Security } from "./control_keys.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Job, JobResult } from "./jobs.ts";
@@ -330,6 +331,7 @@ export class Rekeying {
     inbound.rekeyLimits = NO_REKEY_LIMITS;
     const linger = ready.inbound.packets > 0n ? latePacketTime : oldSaLifetime;
     this.#retiring.push({ inbound, removeAt: after(now, linger) });
+    if (this.#retiring.length > MAX_RETIRING_SAS) this.#remove(this.#retiring.shift()!.inbound);
     this.#security = { keys, inbound: ready.inbound, outbound: next };
     const isNewKeymat = material !== this.#material;
     if (isNewKeymat) {

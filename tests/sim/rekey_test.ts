@@ -280,3 +280,20 @@ Deno.test("fifty seeds of rekeys under loss and reordering end with SAs that agr
     );
   }
 });
+
+Deno.test("a peer that rekeys without pause makes few old SAs wait for late packets, the newest", () => {
+  const pair = establishedPair();
+  const { world, alice, bob, link } = pair;
+  for (let i = 0; i < 20; i++) {
+    alice.rekey(bob, false);
+    world.advance(seconds(1));
+  }
+  const { inboundSas, awaitedSas } = bob.engine.status().tables;
+  assert.equal(inboundSas, 1 + 8);
+  assert.ok(awaitedSas <= inboundSas);
+  // Unused, with a low sequence number: the SAs it could have come on are gone.
+  const [first] = link.named("ESP");
+  bob.receive(first!);
+  assert.equal(bob.engine.status().drops["esp-unknown-spi"], 1);
+  underTraffic(pair, () => alice.rekey(bob, true));
+});
