@@ -21,11 +21,13 @@ import type { Association } from "../hip/association.ts";
 import type { ControlSettings } from "../hip/constants.ts";
 import type { AssociationHandle, HitPair } from "../hip/association_context.ts";
 import { isHit } from "../identity/hit.ts";
+import type { LsiTable } from "../identity/lsi.ts";
 import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
 import type { Audit } from "./audit.ts";
 import { type OutgoingPacket, outgoingPacket, type TableSizes } from "./effects.ts";
 import { packetTooBigAnswer, unreachableAnswer } from "./inner_answers.ts";
 import { hasNoSource, writeSource } from "./source_hit.ts";
+import { isIpv4Packet, LsiPath } from "./lsi_path.ts";
 import { Staging } from "./staging.ts";
 
 const IPV6_HEADER = 40;
@@ -66,14 +68,20 @@ export interface DataPathOwner {
   unknownSpi(now: Instant, buffer: PacketBuffer): void;
 }
 
-/** The part of the settings that it needs. */
-export type DataPathLimits = Pick<ControlSettings, "maxAssociations" | "stagedLifetime">;
+/** What the data path works with. */
+export interface DataPathParts {
+  readonly drops: DropCounters;
+  readonly audit: Audit;
+  readonly lsis: LsiTable;
+  readonly limits: Pick<ControlSettings, "maxAssociations" | "stagedLifetime">;
+}
 
 export class DataPath {
   readonly saDatabase: SaDatabase;
   readonly #owner: DataPathOwner;
   readonly #drops: DropCounters;
   readonly #audit: Audit;
+  readonly #lsiPath: LsiPath;
   readonly #staging: Staging;
   /** Who is to hear of the first packet on an inbound SA, by SPI: few, and not for long. */
   readonly #awaitingData = new Map<number, AssociationHandle>();
@@ -81,12 +89,13 @@ export class DataPath {
   readonly #tooBigBudget = new PerSecond(TOO_BIG_PER_SECOND);
   readonly #scratch = new PacketBuffer(STAGED_CAPACITY);
 
-  constructor(owner: DataPathOwner, drops: DropCounters, audit: Audit, limits: DataPathLimits) {
+  constructor(owner: DataPathOwner, parts: DataPathParts) {
     this.#owner = owner;
-    this.#drops = drops;
-    this.#audit = audit;
-    this.saDatabase = new SaDatabase(limits.maxAssociations * SAS_PER_ASSOCIATION);
-    this.#staging = new Staging(limits.stagedLifetime);
+    this.#drops = parts.drops;
+    this.#audit = parts.audit;
+    this.#lsiPath = new LsiPath(parts.lsis);
+    this.saDatabase = new SaDatabase(parts.limits.maxAssociations * SAS_PER_ASSOCIATION);
+    this.#staging = new Staging(parts.limits.stagedLifetime);
   }
 
   // ---- outbound --------------------------------------------------------------------------------
@@ -94,17 +103,13 @@ export class DataPath {
   /** See `Engine.handleTunPacket`. */
   handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
     const { bytes, start } = buffer;
+    if (this.#lsiPath.isUsed && isIpv4Packet(buffer)) return this.#handleIpv4(now, buffer);
     if (buffer.length < IPV6_HEADER || bytes[start]! >> 4 !== 6) {
       return this.#drop("tun-not-ipv6");
     }
     if (isInnerFragment(bytes, start)) return this.#handleFragment(now, buffer);
     const sa = this.#outboundFor(buffer);
-    if (sa !== undefined && sa.isActive) {
-      if (buffer.length > sa.innerLimit && isPathMtuInForce(sa, now)) {
-        return this.#refuseTooBig(now, sa, buffer);
-      }
-      return this.#send(now, sa, buffer);
-    }
+    if (sa !== undefined && sa.isActive) return this.#sendIfItFits(now, sa, buffer);
     if (sa === undefined && hasNoSource(buffer)) return this.#chooseSource(now, buffer);
     return this.#hold(now, sa, buffer);
   }
@@ -120,10 +125,26 @@ export class DataPath {
     return this.handleTunPacket(now, buffer);
   }
 
+  /** A program that knows only IPv4 has written to an LSI. */
+  #handleIpv4(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+    const outcome = this.#lsiPath.fromApplication(now, buffer);
+    if (outcome === "waiting") return "consumed";
+    if (typeof outcome === "string") return this.#drop(outcome);
+    const sa = this.#outboundFor(buffer);
+    if (!sa?.isActive) return this.#hold(now, sa, buffer);
+    return outcome.mayBeCutUp ? this.#send(now, sa, buffer) : this.#sendIfItFits(now, sa, buffer);
+  }
+
   #outboundFor({ bytes, start }: PacketBuffer): OutboundSa | undefined {
     const source = start + INNER_SOURCE;
     const destination = start + INNER_DESTINATION;
     return this.saDatabase.outboundFor(bytes, source, bytes, destination);
+  }
+
+  #sendIfItFits(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
+    return buffer.length > sa.innerLimit && isPathMtuInForce(sa, now)
+      ? this.#refuseTooBig(now, sa, buffer)
+      : this.#send(now, sa, buffer);
   }
 
   #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
@@ -148,7 +169,7 @@ export class DataPath {
   #refuseTooBig(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "consumed" {
     if (this.#tooBigBudget.allow(now)) {
       const answer = packetTooBigAnswer(buffer.contents(), sa.innerLimit);
-      if (answer !== undefined) this.#owner.deliver(answer);
+      if (answer !== undefined) this.#deliver(answer);
     }
     return this.#drop("tun-too-big");
   }
@@ -244,7 +265,9 @@ export class DataPath {
       this.#awaitingData.delete(spi);
       awaiting?.handleData(now, spi);
     }
-    return reason === undefined ? "deliver" : "consumed";
+    if (reason !== undefined) return "consumed";
+    const refused = this.#lsiPath.isUsed ? this.#lsiPath.toApplication(buffer) : undefined;
+    return refused === undefined ? "deliver" : this.#drop(refused);
   }
 
   /** A drop that leaves the ESP header where it was. */
@@ -296,7 +319,20 @@ export class DataPath {
 
   #answerUnreachable(packet: Uint8Array): void {
     const answer = unreachableAnswer(packet);
-    if (answer !== undefined) this.#owner.deliver(answer);
+    if (answer !== undefined) this.#deliver(answer);
+  }
+
+  /** An inner packet made here, in the form that its program understands. */
+  #deliver(packet: Uint8Array): void {
+    if (!this.#lsiPath.isUsed) {
+      this.#owner.deliver(packet);
+      return;
+    }
+    const buffer = this.#scratch;
+    buffer.load(packet);
+    const refused = this.#lsiPath.toApplication(buffer);
+    if (refused === undefined) this.#owner.deliver(buffer.contents().slice());
+    else this.#drops.count(refused);
   }
 
   #drop(reason: DropReason): "consumed" {

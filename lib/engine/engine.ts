@@ -32,6 +32,7 @@ import { I2_ERRORS, Notifier } from "../hip/notify.ts";
 import { ResponderDesk } from "../hip/responder_desk.ts";
 import { TimerTable } from "../hip/timers.ts";
 import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
+import { LsiTable } from "../identity/lsi.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { isNotifyError, notifyTypeName } from "../wire/hip/code_points.ts";
 import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
@@ -64,6 +65,11 @@ export class Engine {
   readonly peers = new PeerDirectory();
   /** Where peers were met, for the agent after this one. */
   readonly contacts: Contacts;
+  /**
+   * What stands for HITs, ours and those of peers, in programs that know only IPv4. Where nothing is
+   * assigned, IPv4 packets are refused.
+   */
+  readonly lsis = new LsiTable();
   readonly #options: EngineOptions;
   readonly #settings: ControlSettings;
   readonly #identities: IdentityTable;
@@ -153,7 +159,8 @@ export class Engine {
   // ---- packets ---------------------------------------------------------------------------------
 
   /**
-   * A packet from an application: `buffer` holds an inner IPv6 packet.
+   * A packet from an application: `buffer` holds an inner IPv6 packet, or an IPv4 one
+   * between LSIs.
    *
    * @returns "transmit" when `buffer` has become an ESP packet with its path filled in; "consumed"
    *   when it was staged or dropped.
@@ -166,7 +173,8 @@ export class Engine {
    * A packet from outside: `buffer` holds ESP, HIP or an ICMP error without the outer IP header, its
    * path tells protocol and addresses.
    *
-   * @returns "deliver" when `buffer` has become an inner IPv6 packet for the applications.
+   * @returns "deliver" when `buffer` has become an inner packet for the applications: IPv6, or IPv4 for a
+   *   flow that a program began with an LSI.
    */
   handleDatagram(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
     switch (buffer.path.protocol) {
@@ -477,9 +485,12 @@ export class Engine {
           this.#controlPath.answerDrop(now, buffer, "esp-unknown-spi");
         },
       },
-      this.#drops,
-      new Audit(this.#options.logger, this.#settings.audit),
-      this.#settings,
+      {
+        drops: this.#drops,
+        audit: new Audit(this.#options.logger, this.#settings.audit),
+        lsis: this.lsis,
+        limits: this.#settings,
+      },
     );
   }
 

@@ -10,6 +10,7 @@ import { Audit } from "../../lib/engine/audit.ts";
 import { DataPath } from "../../lib/engine/data_path.ts";
 import { AUDIT_EVENTS, type AuditEvent } from "../../lib/esp/audit_event.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import { LsiTable } from "../../lib/identity/lsi.ts";
 import { loadDatagram } from "../support/datagrams.ts";
 import { End, EnginePair } from "../support/engine_pair.ts";
 import { ESP } from "../support/engine_story.ts";
@@ -92,9 +93,12 @@ Deno.test("ESP-152 a counter that would overflow is logged by the sender", () =>
       deliver: never,
       unknownSpi: never,
     },
-    new DropCounters(),
-    new Audit(logger, AUDIT_EVENTS),
-    { stagedLifetime: seconds(1), maxAssociations: 16 },
+    {
+      drops: new DropCounters(),
+      audit: new Audit(logger, AUDIT_EVENTS),
+      lsis: new LsiTable(),
+      limits: { stagedLifetime: seconds(1), maxAssociations: 16 },
+    },
   );
   const { outbound } = saPair(13);
   dataPath.saDatabase.installOutbound(outbound);
