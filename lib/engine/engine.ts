@@ -13,7 +13,7 @@ import { DropCounters, type DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { Queue } from "../base/queue.ts";
 import { earliest, type Instant } from "../base/time.ts";
-import { hitSuiteId, shortHit } from "../identity/hit.ts";
+import { hitSuiteId } from "../identity/hit.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { AccessList } from "../hip/access_list.ts";
 import { Association } from "../hip/association.ts";
@@ -34,8 +34,6 @@ import { TimerTable } from "../hip/timers.ts";
 import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
 import { LsiTable } from "../identity/lsi.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
-import { isNotifyError, notifyTypeName } from "../wire/hip/code_points.ts";
-import { NOTIFICATION } from "../wire/hip/parameters/notification.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
 import { AnonymousIdentities, type AnonymousPeer } from "./anonymous_identities.ts";
 import { Audit } from "./audit.ts";
@@ -49,6 +47,7 @@ import {
   type OutgoingPacket,
 } from "./effects.ts";
 import { Contacts } from "./contacts.ts";
+import { Chronicle } from "./chronicle.ts";
 import { ControlPath } from "./control_path.ts";
 import { DataPath } from "./data_path.ts";
 import type { EngineOptions } from "./engine_options.ts";
@@ -91,9 +90,11 @@ export class Engine {
   readonly #transmits = new Queue<OutgoingPacket>();
   readonly #deliveries = new Queue<Uint8Array>();
   readonly #events = new EventLog();
+  readonly #chronicle: Chronicle;
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#chronicle = new Chronicle(options.logger, this.peers);
     this.#identities = new IdentityTable(options.identities);
     this.#settings = { ...DEFAULT_CONTROL_SETTINGS, ...options.settings };
     this.#access = options.access ?? AccessList.OPEN;
@@ -138,6 +139,7 @@ export class Engine {
       saDatabase: this.#dataPath.saDatabase,
       associations: this.#associations,
       settings: this.#settings,
+      drops: this.#drops,
     });
     this.#context = this.#makeContext();
     this.#anonymous = this.#makeAnonymous();
@@ -184,11 +186,9 @@ export class Engine {
         this.#controlPath.handleHipPacket(now, buffer);
         return "consumed";
       case NEXT_HEADER.icmp:
-      case NEXT_HEADER.icmpv6: {
-        const reason = this.#icmpInput.handle(now, buffer);
-        if (reason !== undefined) this.#drops.count(reason);
+      case NEXT_HEADER.icmpv6:
+        this.#icmpInput.handle(now, buffer);
         return "consumed";
-      }
       default:
         this.#drops.count("datagram-unknown");
         return "consumed";
@@ -473,12 +473,7 @@ export class Engine {
           this.#events.add({ kind: "staged", at, localHit, peerHit, packets }),
         transmit: (packet) => this.#transmits.push(packet),
         deliver: (packet) => this.#deliveries.push(packet),
-        spent: (now, sa) => {
-          const association = this.#associations.find(sa.localHit, sa.peerHit);
-          const { inbound, outbound } = association?.security ?? {};
-          if (sa !== inbound && sa !== outbound) return;
-          association?.close(now, "an SA is used up");
-        },
+        spent: (now, sa) => this.#associations.closeUsedUp(now, sa),
         unknownSpi: (now, buffer) => {
           this.contacts.meetAgain(now, buffer.path.peerAddress);
           if (!this.#settings.icmpToStrangers) return;
@@ -570,24 +565,14 @@ export class Engine {
       dataMayPass: (association) => this.#dataPath.releaseStaged(association),
       failedWait: (now, hits) => this.#failures.note(now, hits),
       unreachable: (_now, association) => this.#dataPath.refuseStaged(association),
-      notified: (_now, { peerHit }, packet) => {
-        for (const { messageType } of packet.all(NOTIFICATION)) {
-          const kind = isNotifyError(messageType) ? "error" : "status";
-          const what = `${kind} ${notifyTypeName(messageType)}`;
-          this.#options.logger.log("info", `${shortHit(peerHit)} sent NOTIFY: ${what}`);
-        }
-      },
+      notified: (_now, { peerHit }, packet) => this.#chronicle.notified(peerHit, packet),
       moved: (association, old) => this.#associations.move(association, old),
       removeSas: (inbound, outbound) => this.#dataPath.removeSas(inbound, outbound),
       awaitData: (inbound, association) => this.#dataPath.awaitData(inbound, association),
       lastR1: () => this.#desk.lastR1,
       allocateSpi: () => this.#dataPath.saDatabase.allocateSpi(random),
       releaseSpi: (spi) => this.#dataPath.saDatabase.releaseSpi(spi),
-      rekeyed: (_now, { peerHit }, isNewKeymat) => {
-        const who = this.peers.nameOf(peerHit) || shortHit(peerHit);
-        const from = isNewKeymat ? "a new Diffie-Hellman key" : "the same KEYMAT";
-        this.#options.logger.log("info", `${who}: new ESP keys from ${from}`);
-      },
+      rekeyed: (_now, { peerHit }, isNewKeymat) => this.#chronicle.rekeyed(peerHit, isNewKeymat),
     };
   }
 
@@ -600,8 +585,7 @@ export class Engine {
   ): void {
     const { localHit, peerHit } = association;
     this.#events.add({ kind: "state", at, localHit, peerHit, from, to, why });
-    const who = this.peers.nameOf(peerHit) || shortHit(peerHit);
-    this.#options.logger.log("info", `${who}: ${from} -> ${to} (${why})`);
+    this.#chronicle.stateChanged(peerHit, from, to, why);
     this.contacts.noteState(at, localHit, peerHit, to);
     if (to === "ESTABLISHED") this.#anonymous.noteUsed(localHit);
     if (to !== "UNASSOCIATED") return;

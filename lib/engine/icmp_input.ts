@@ -9,7 +9,7 @@
  */
 
 import { bytesEqual } from "../base/bytes.ts";
-import type { DropReason } from "../base/drop_reason.ts";
+import type { DropCounters, DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { PerSecond } from "../base/per_second.ts";
 import type { Instant } from "../base/time.ts";
@@ -32,6 +32,7 @@ const RECENT = 1 << 17;
 export interface IcmpInputParts {
   readonly saDatabase: SaDatabase;
   readonly associations: AssociationTable;
+  readonly drops: DropCounters;
   readonly settings: Pick<ControlSettings, "acceptedIcmp" | "pathMtuLifetime">;
 }
 
@@ -43,12 +44,14 @@ export class IcmpInput {
     this.#parts = parts;
   }
 
-  /**
-   * A message behind its IP header, the path as for any datagram.
-   *
-   * @returns Why nothing follows from it.
-   */
-  handle(now: Instant, buffer: PacketBuffer): DropReason | undefined {
+  /** A message behind its IP header, the path as for any datagram. */
+  handle(now: Instant, buffer: PacketBuffer): void {
+    const reason = this.#judge(now, buffer);
+    if (reason !== undefined) this.#parts.drops.count(reason);
+  }
+
+  /** @returns Why nothing follows from it. */
+  #judge(now: Instant, buffer: PacketBuffer): DropReason | undefined {
     const { protocol, peerAddress, localAddress } = buffer.path;
     const error = parseIcmpError(buffer.contents(), protocol, peerAddress, localAddress);
     if (error === undefined) return "icmp-malformed";

@@ -4,6 +4,8 @@
  */
 
 import { toHex } from "../base/bytes.ts";
+import type { Instant } from "../base/time.ts";
+import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
 import { HitPairTable } from "../identity/hit_pair_table.ts";
 import type { Association } from "./association.ts";
 import type { AssociationHandle, HitPair } from "./association_context.ts";
@@ -51,6 +53,13 @@ export class AssociationTable {
   /** Files it under its new pair of HITs. @returns False, changing nothing, when that is taken. */
   move(association: AssociationHandle, old: HitPair): boolean {
     return this.#table.move(association, old.peerHit);
+  }
+
+  /** An SA carries nothing any more: its association ends, unless others are in its place by now. */
+  closeUsedUp(now: Instant, sa: InboundSa | OutboundSa): void {
+    const association = this.find(sa.localHit, sa.peerHit);
+    const { inbound, outbound } = association?.security ?? {};
+    if (sa === inbound || sa === outbound) association?.close(now, "an SA is used up");
   }
 
   /** Forgets it, if it is the one that stands under its pair. */
