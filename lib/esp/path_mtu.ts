@@ -1,21 +1,16 @@
 /**
  * The path MTU of an SA, as ICMP reports it (RFC 4301 §8.2, RFC 8201, RFC 1191).
  *
- * A report lowers it, never raises it, and never below a floor; it is forgotten with age, and when
- * the SA gets another path. What applications are told never falls below 1280, the least that IPv6
- * allows: the system cuts up outer packets that the path does not carry.
+ * A report lowers it and never raises it; it is forgotten with age, and when the SA gets another
+ * path. What applications are told never falls below 1280, the least that IPv6 allows, which is also
+ * the floor under forged reports (RFC 4301 §6.1.1): the system cuts up outer packets that the path
+ * does not carry.
  */
 
 import { after, type Duration, type Instant } from "../base/time.ts";
 import { isIpv4 } from "../wire/ip_address.ts";
-import { offeredMtu, SMALLEST_IPV6_MTU } from "./inner_mtu.ts";
+import { offeredMtu } from "./inner_mtu.ts";
 import type { OutboundSa } from "./security_association.ts";
-
-/**
- * Floors: every IPv6 link carries 1280 octets (RFC 8200 §5), every IPv4 host takes 576 (RFC 1122
- * §3.3.3). Below lie only forged reports and links that nobody has (RFC 4301 §6.1.1).
- */
-const FLOOR = { 4: 576, 6: SMALLEST_IPV6_MTU } as const;
 
 /**
  * Takes in a reported path MTU; `mtu` in octets, outer IP header included.
@@ -29,11 +24,10 @@ export function lowerPathMtu(
   lifetime: Duration,
 ): boolean {
   if (mtu === 0) return false;
+  if (sa.pathMtu !== undefined && mtu >= sa.pathMtu.octets) return false;
   const family = isIpv4(sa.peerAddress) ? 4 : 6;
-  const pathMtu = Math.max(FLOOR[family], mtu);
-  if (sa.pathMtu !== undefined && pathMtu >= sa.pathMtu.octets) return false;
-  sa.pathMtu = { octets: pathMtu, until: after(now, lifetime) };
-  sa.innerLimit = offeredMtu(sa.suite, pathMtu, { family });
+  sa.pathMtu = { octets: mtu, until: after(now, lifetime) };
+  sa.innerLimit = offeredMtu(sa.suite, mtu, { family });
   return true;
 }
 
