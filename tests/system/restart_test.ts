@@ -22,9 +22,10 @@ import {
   upload,
 } from "../support/system_transfer.ts";
 
-const LENGTH = 10_000_000;
+/** More than sockets hold beside what has been read when the agent is gone. */
+const LENGTH = 30_000_000;
 /** Octets per second: the transfer is under way for some seconds. */
-const RATE = "4M";
+const RATE = "5M";
 
 /** Its start, and TCP's patience at that time; half a minute would be a stall. */
 const LONGEST_GAP_SECONDS = 15;
