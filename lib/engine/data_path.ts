@@ -73,7 +73,7 @@ export interface DataPathParts {
   readonly drops: DropCounters;
   readonly audit: Audit;
   readonly lsis: LsiTable;
-  readonly limits: Pick<ControlSettings, "maxAssociations" | "stagedLifetime">;
+  readonly limits: Pick<ControlSettings, "maxAssociations" | "maxPendingI2" | "stagedLifetime">;
 }
 
 export class DataPath {
@@ -94,8 +94,10 @@ export class DataPath {
     this.#drops = parts.drops;
     this.#audit = parts.audit;
     this.#lsiPath = new LsiPath(parts.lsis);
-    this.saDatabase = new SaDatabase(parts.limits.maxAssociations * SAS_PER_ASSOCIATION);
-    this.#staging = new Staging(parts.limits.stagedLifetime);
+    const { maxAssociations, maxPendingI2, stagedLifetime } = parts.limits;
+    // An I2 that is being verified has its SPI already.
+    this.saDatabase = new SaDatabase(maxAssociations * SAS_PER_ASSOCIATION + maxPendingI2);
+    this.#staging = new Staging(stagedLifetime);
   }
 
   // ---- outbound --------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ Deno.test("ESP-152 a counter that would overflow is logged by the sender", () =>
       drops: new DropCounters(),
       audit: new Audit(logger, AUDIT_EVENTS),
       lsis: new LsiTable(),
-      limits: { stagedLifetime: seconds(1), maxAssociations: 16 },
+      limits: { stagedLifetime: seconds(1), maxAssociations: 16, maxPendingI2: 1 },
     },
   );
   const { outbound } = saPair(13);
