@@ -5,6 +5,7 @@ import { ACK } from "../../lib/wire/hip/parameters/ack.ts";
 import { DIFFIE_HELLMAN } from "../../lib/wire/hip/parameters/diffie_hellman.ts";
 import { ESP_INFO } from "../../lib/wire/hip/parameters/esp_info.ts";
 import { SEQ } from "../../lib/wire/hip/parameters/seq.ts";
+import { buildIcmpv6Echo } from "../../lib/wire/icmpv6.ts";
 import type { SentPacket } from "./link.ts";
 import { establish, makePair, type Pair } from "./pair.ts";
 
@@ -296,4 +297,50 @@ Deno.test("a peer that rekeys without pause makes few old SAs wait for late pack
   bob.receive(first!);
   assert.equal(bob.engine.status().drops["esp-unknown-spi"], 1);
   underTraffic(pair, () => alice.rekey(bob, true));
+});
+
+Deno.test("both ends come to the sequence limit with the same packet: one rekey from both, and no packet is lost", () => {
+  const pair = establishedPair({ settings: { rekeySequence: 40 } });
+  const old = spis(pair);
+  underTraffic(pair, () => {}, 0, 30);
+  const offers = updates(pair).filter((text) => text.includes("ESP_INFO"));
+  assert.deepEqual(offers.map((text) => text.split(" ")[0]).toSorted(), ["alice", "bob"]);
+  assert.ok(spis(pair).every((spi, index) => spi !== old[index]));
+  assert.deepEqual(pair.alice.engine.status().drops, {});
+  assert.deepEqual(pair.bob.engine.status().drops, {});
+});
+
+Deno.test("a rekey at the sequence limit that is held up for twenty seconds: data goes on over the old SAs, and over the new ones then", () => {
+  const pair = establishedPair({ settings: { rekeySequence: 40 } });
+  const { world, link } = pair;
+  const old = spis(pair);
+  link.loses = ({ name }) => name === "UPDATE";
+  underTraffic(pair, () => {}, 0, 100);
+  world.advance(seconds(20));
+  assert.deepEqual(spis(pair), old);
+  link.loses = () => false;
+  underTraffic(pair, () => world.advance(seconds(10)));
+  assert.ok(spis(pair).every((spi, index) => spi !== old[index]), `${world.trace}`);
+});
+
+Deno.test("ESP-135 an end that only receives starts the rekey when its inbound SA comes to the sequence limit", () => {
+  const pair = establishedPair({ bobSettings: { rekeySequence: 40 } });
+  const { world, alice, bob } = pair;
+  const old = spis(pair);
+  // Nobody answers an echo reply.
+  const packet = buildIcmpv6Echo({
+    kind: "reply",
+    source: alice.hit,
+    destination: bob.hit,
+    identifier: 1,
+    sequence: 1,
+    data: new Uint8Array(8),
+  });
+  for (let i = 0; i < 38; i++) alice.sendInner(packet);
+  world.advance(seconds(1));
+  assert.deepEqual(updates(pair), []);
+  for (let i = 0; i < 2; i++) alice.sendInner(packet);
+  world.advance(seconds(1));
+  assert.equal(updates(pair)[0]?.split(" ")[0], "bob");
+  assert.ok(spis(pair).every((spi, index) => spi !== old[index]));
 });
