@@ -1,14 +1,18 @@
 /**
  * `hip bench`: what HIP costs on this machine, beside the same network without it. Makes a lab of
- * three namespaces, measures there, and takes it down again, also on Ctrl-C.
+ * three namespaces, measures there, and takes it down again, also on Ctrl-C. What one engine bears
+ * is measured in this process, without a network.
  */
 
 import type { Command } from "commander";
 import { UserError } from "../base/errors.ts";
 import { ownCommand } from "../runtime/daemon.ts";
+import { measureAssociations } from "./bench_associations.ts";
 import { BenchBed } from "./bench_bed.ts";
+import { benchProviders } from "./bench_engine.ts";
 import { type ExchangePlan, measureExchanges } from "./bench_exchange.ts";
 import { describeMachine } from "./bench_machine.ts";
+import { type FloodPlan, measureFlood } from "./bench_flood.ts";
 import { measurePing, measureThroughput } from "./bench_paths.ts";
 import { measureMemory, measureStartUp } from "./bench_process.ts";
 import {
@@ -18,15 +22,28 @@ import {
   methodLines,
   renderMarkdown,
 } from "./bench_report.ts";
+import { measureResponder } from "./bench_responder.ts";
 import { type CliContext, example } from "./context.ts";
 import { wrap } from "./format.ts";
-import { COLUMNS, type Output, printJson } from "./output.ts";
+import { COLUMNS, printJson } from "./output.ts";
 import { renderTable } from "./table.ts";
 
 /** What can be measured, in the order in which it is. */
-export const MEASUREMENTS = ["throughput", "ping", "exchange", "startup", "memory"] as const;
+export const MEASUREMENTS = [
+  "throughput",
+  "ping",
+  "exchange",
+  "startup",
+  "memory",
+  "responder",
+  "flood",
+  "associations",
+] as const;
 
 export type Measurement = typeof MEASUREMENTS[number];
+
+/** Those that need a network, and rights to make one. */
+const NETWORK_MEASUREMENTS = ["throughput", "ping", "exchange", "startup", "memory"] as const;
 
 /** How much of everything. */
 interface Extent {
@@ -35,6 +52,10 @@ interface Extent {
   readonly exchange: ExchangePlan;
   readonly starts: number;
   readonly trafficSeconds: number;
+  /** Exchanges for each kind of identity. */
+  readonly responder: number;
+  readonly flood: FloodPlan;
+  readonly associations: number;
 }
 
 const FULL: Extent = {
@@ -47,6 +68,9 @@ const FULL: Extent = {
   },
   starts: 7,
   trafficSeconds: 5,
+  responder: 400,
+  flood: { i1s: 1_000_000, wrongI2s: 100_000 },
+  associations: 100_000,
 };
 
 const QUICK: Extent = {
@@ -55,6 +79,9 @@ const QUICK: Extent = {
   exchange: { count: 3, groups: [7], kinds: [] },
   starts: 2,
   trafficSeconds: 1,
+  responder: 40,
+  flood: { i1s: 50_000, wrongI2s: 5_000 },
+  associations: 3_000,
 };
 
 interface BenchOptions {
@@ -66,17 +93,20 @@ interface BenchOptions {
 
 export function registerBench(program: Command, context: CliContext): void {
   program.command("bench")
-    .description("measure HIP beside the same network without it (2 min)")
-    .option("--quick", "a short run of about 15 s, with more noise")
-    .option("--only <list>", `some of ${MEASUREMENTS.join(",")}`)
+    .description("measure HIP beside the same network without it (4 min)")
+    .option("--quick", "a short run of about 20 s, with more noise")
+    .option("--only <list>", `some of ${MEASUREMENTS.join(", ")}`)
     .option("--json", "print JSON")
     .option("--markdown", "print a table in Markdown")
-    .addHelpText("after", example("sudo hip bench", "sudo hip bench --only ping,startup"))
+    .addHelpText(
+      "after",
+      example("sudo hip bench", "sudo hip bench --only ping,startup", "hip bench --only flood"),
+    )
     .action(async (options: BenchOptions) => {
       const wanted = chosenMeasurements(options.only);
       const { output } = context;
       const report = await untilInterrupted((signal) =>
-        runBench(wanted, options.quick ?? false, output, signal)
+        runBench(wanted, options.quick ?? false, context, signal)
       );
       if (options.json) printJson(output, report);
       else if (options.markdown) output.print(renderMarkdown(report));
@@ -117,35 +147,42 @@ function wrapped(line: string): string[] {
 async function runBench(
   wanted: ReadonlySet<Measurement>,
   isQuick: boolean,
-  output: Output,
+  { output, platform }: CliContext,
   signal: AbortSignal,
 ): Promise<BenchReport> {
   const extent = isQuick ? QUICK : FULL;
+  const providers = benchProviders(platform);
   const progress = (measurement: Measurement) => (step: string) =>
     output.note(`${measurement}: ${step}`);
-  const measure = async <T>(measurement: Measurement, run: () => Promise<T>) =>
-    wanted.has(measurement) ? { [measurement]: await run() } : {};
+  const measure = async <T>(
+    measurement: Measurement,
+    run: (progress: (step: string) => void) => T | Promise<T>,
+  ) => wanted.has(measurement) ? { [measurement]: await run(progress(measurement)) } : {};
+  const engine = {
+    ...await measure("responder", (tell) => measureResponder(providers, extent.responder, tell)),
+    ...await measure("flood", (tell) => measureFlood(providers, extent.flood, tell)),
+    ...await measure(
+      "associations",
+      (tell) => measureAssociations(providers, extent.associations, tell),
+    ),
+  };
+  signal.throwIfAborted();
+  if (NETWORK_MEASUREMENTS.every((measurement) => !wanted.has(measurement))) {
+    const { esp: { name: espProvider }, publicKeys: { name: publicKeyProvider } } = providers;
+    return { machine: describeMachine({ espProvider, publicKeyProvider }), isQuick, ...engine };
+  }
   const own = ownCommand();
   const bed = await BenchBed.create([own.program, ...own.arguments], signal);
   try {
-    const results = {
-      ...await measure(
-        "throughput",
-        () => measureThroughput(bed, extent.throughput, progress("throughput")),
-      ),
-      ...await measure("ping", () => measurePing(bed, extent.ping, progress("ping"))),
-      ...await measure(
-        "exchange",
-        () => measureExchanges(bed, extent.exchange, progress("exchange")),
-      ),
-      ...await measure("startup", () => measureStartUp(bed, extent.starts, progress("startup"))),
-      ...await measure(
-        "memory",
-        () => measureMemory(bed, extent.trafficSeconds, progress("memory")),
-      ),
+    const network = {
+      ...await measure("throughput", (tell) => measureThroughput(bed, extent.throughput, tell)),
+      ...await measure("ping", (tell) => measurePing(bed, extent.ping, tell)),
+      ...await measure("exchange", (tell) => measureExchanges(bed, extent.exchange, tell)),
+      ...await measure("startup", (tell) => measureStartUp(bed, extent.starts, tell)),
+      ...await measure("memory", (tell) => measureMemory(bed, extent.trafficSeconds, tell)),
     };
     await bed.stopAgents();
-    return { machine: describeMachine(bed), isQuick, ...results };
+    return { machine: describeMachine(bed), isQuick, ...network, ...engine };
   } finally {
     await bed.lab.dispose();
   }

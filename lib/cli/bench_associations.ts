@@ -8,13 +8,15 @@ import { ESP_HEADER_LENGTH } from "../crypto/esp_suite.ts";
 import type { OutgoingPacket } from "../engine/effects.ts";
 import { TimerTable } from "../hip/timers.ts";
 import { BenchCrowd } from "./bench_crowd.ts";
-import { type BenchProviders, octetsInUse, RESPONDER_ADDRESS, timed } from "./bench_engine.ts";
+import { type BenchProviders, memoryInUse, RESPONDER_ADDRESS, timed } from "./bench_engine.ts";
 import { median } from "./bench_statistics.ts";
 
 export interface AssociationsReport {
   readonly count: number;
-  /** Octets of heap and native memory for each. */
+  /** Octets that each holds, in the heap and in buffers outside it. */
   readonly octetsEach: number;
+  /** Resident memory in octets with few associations and with all. */
+  readonly resident: { readonly before: number; readonly after: number };
   readonly few: LookUpTimes;
   readonly many: LookUpTimes;
 }
@@ -49,20 +51,22 @@ export function measureAssociations(
   many.populate(1, FEW);
   few.rest();
   many.rest();
-  const before = octetsInUse();
+  const before = memoryInUse();
   const step = Math.ceil(count / 10);
   for (let from = FEW; from < count; from += step) {
     progress(`${from} of ${count}`);
     many.populate(from, Math.min(count, from + step));
   }
   many.rest();
-  const octetsEach = (octetsInUse() - before) / (count - FEW);
+  const after = memoryInUse();
+  const octetsEach = (after.held - before.held) / (count - FEW);
   progress("look-ups and timers");
   const probes = [new Probe(few, FEW), new Probe(many, count)] as const;
   for (let sample = 0; sample < SAMPLES; sample++) {
     for (const probe of probes) probe.sample();
   }
-  return { count, octetsEach, few: probes[0].times, many: probes[1].times };
+  const resident = { before: before.resident, after: after.resident };
+  return { count, octetsEach, resident, few: probes[0].times, many: probes[1].times };
 }
 
 /** Takes samples of one engine, of a hundred associations that are in use as others rest. */

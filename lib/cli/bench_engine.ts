@@ -9,12 +9,15 @@ import { type Instant, instant } from "../base/time.ts";
 import { EspCipherPool } from "../crypto/esp_cipher_pool.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { PrivateHostIdentity } from "../crypto/host_key.ts";
+import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
+import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
 import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
 import type { OutgoingPacket } from "../engine/effects.ts";
 import { Engine } from "../engine/engine.ts";
 import type { ControlSettings } from "../hip/constants.ts";
 import type { Job, JobResult } from "../hip/jobs.ts";
 import { runJob } from "../hip/run_job.ts";
+import type { Platform } from "../runtime/ports.ts";
 import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
 
 /** P-256, the group that most exchanges use. */
@@ -27,6 +30,14 @@ export const RESPONDER_ADDRESS: Uint8Array = mappedAddress(192, 0, 2, 1);
 export interface BenchProviders {
   readonly esp: EspProvider;
   readonly publicKeys: PublicKeyProvider;
+}
+
+/** The best that the machine has, as an agent without configuration takes it. */
+export function benchProviders(platform: Platform): BenchProviders {
+  return {
+    esp: platform.openEspProvider() ?? PORTABLE_PROVIDER,
+    publicKeys: platform.openPublicKeyProvider() ?? PORTABLE_PUBLIC_KEYS,
+  };
 }
 
 export interface BenchEngineOptions {
@@ -143,18 +154,23 @@ export function timed(run: () => void): number {
   return performance.now() - startedAt;
 }
 
-/**
- * Octets in use, heap and native, after garbage was collected: which the runtime does when large
- * buffers are asked for. Untouched they take no memory themselves.
- */
-export function octetsInUse(): number {
-  let heap = Infinity;
-  let native = Infinity;
-  for (let i = 0; i < 40; i++) {
-    new ArrayBuffer(1 << 24);
-    const { heapUsed, heapTotal, rss } = Deno.memoryUsage();
-    heap = Math.min(heap, heapUsed);
-    native = Math.min(native, rss - heapTotal);
+/** Memory after garbage was collected, in octets. */
+export interface MemoryInUse {
+  /** The heap's objects, and the buffers that they hold outside it. */
+  readonly held: number;
+  /** All that the process has, what is free for the next objects included. */
+  readonly resident: number;
+}
+
+/** Looks when garbage has been collected, which the runtime does when buffers are asked for. */
+export function memoryInUse(): MemoryInUse {
+  let held = Infinity;
+  let resident = Infinity;
+  for (let i = 0; i < 600; i++) {
+    new ArrayBuffer(1 << 20);
+    const { heapUsed, external, rss } = Deno.memoryUsage();
+    held = Math.min(held, heapUsed + external);
+    resident = Math.min(resident, rss);
   }
-  return heap + native;
+  return { held, resident };
 }

@@ -11,7 +11,7 @@ import { digest, rhashOfSuite } from "../crypto/rhash.ts";
 import { hitSuiteId } from "../identity/hit.ts";
 import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
 import { BenchCrowd } from "./bench_crowd.ts";
-import { type BenchEngine, type BenchProviders, octetsInUse, timed } from "./bench_engine.ts";
+import { type BenchEngine, type BenchProviders, memoryInUse, timed } from "./bench_engine.ts";
 import { median } from "./bench_statistics.ts";
 
 export interface FloodReport {
@@ -21,7 +21,7 @@ export interface FloodReport {
   readonly i1: number;
   readonly wrongI2: number;
   readonly hash: number;
-  /** Octets in use before the floods and after them. */
+  /** Resident memory in octets before the floods and after them. */
   readonly before: number;
   readonly after: number;
 }
@@ -76,13 +76,21 @@ export function measureFlood(
   // Code that is compiled and tables that are full do not count as growth.
   flood(WARM_UP, (from) => sendI1s(crowd, i1s + from));
   flood(WARM_UP, (from) => sendWrongI2s(crowd, i1s + from));
-  const before = octetsInUse();
+  const before = memoryInUse().resident;
   progress(`${i1s} I1s`);
   const i1 = flood(i1s, (from) => sendI1s(crowd, from));
   progress(`${wrongI2s} I2s with wrong solutions`);
   const wrongI2 = flood(wrongI2s, (from) => sendWrongI2s(crowd, from));
   checkRefusals(responder, WARM_UP + wrongI2s);
-  return { i1s, wrongI2s, i1, wrongI2, hash: median(hashTimes), before, after: octetsInUse() };
+  return {
+    i1s,
+    wrongI2s,
+    i1,
+    wrongI2,
+    hash: median(hashTimes),
+    before,
+    after: memoryInUse().resident,
+  };
 }
 
 /** @returns Milliseconds, the making of the I1s left out. @throws {UserError} Without the R1s. */

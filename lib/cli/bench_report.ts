@@ -2,9 +2,12 @@
 
 import { dhGroupName } from "../engine/describe.ts";
 import type { IdentityKind } from "../identity/host_identity.ts";
+import type { AssociationsReport } from "./bench_associations.ts";
 import type { ExchangeReport } from "./bench_exchange.ts";
+import type { FloodReport } from "./bench_flood.ts";
 import type { Machine } from "./bench_machine.ts";
 import type { PingReport, ThroughputReport } from "./bench_paths.ts";
+import type { ResponderReport } from "./bench_responder.ts";
 import type { MemoryReport, StartUpReport } from "./bench_process.ts";
 
 /** Everything that one run measured; what was not asked for is absent. */
@@ -17,6 +20,9 @@ export interface BenchReport {
   readonly exchange?: ExchangeReport;
   readonly startup?: StartUpReport;
   readonly memory?: MemoryReport;
+  readonly responder?: ResponderReport;
+  readonly flood?: FloodReport;
+  readonly associations?: AssociationsReport;
 }
 
 /** One line of the table: what, on the raw path or without HIP, with HIP, and their ratio. */
@@ -26,6 +32,9 @@ export interface BenchRow {
   readonly hip: string;
   readonly ratio: string;
 }
+
+/** Octets that an association may take. */
+const MEMORY_AIM = 4096;
 
 const KIND_NAMES: Readonly<Record<IdentityKind, string>> = {
   "rsa": "RSA",
@@ -43,6 +52,9 @@ export function benchRows(report: BenchReport): BenchRow[] {
     ...pingRows(report.ping),
     ...exchangeRows(report.exchange),
     ...processRows(report.startup, report.memory),
+    ...responderRows(report.responder),
+    ...floodRows(report.flood),
+    ...associationRows(report.associations),
   ];
 }
 
@@ -93,6 +105,51 @@ function processRows(
   return rows;
 }
 
+function responderRows(report: ResponderReport | undefined): BenchRow[] {
+  return (report?.rows ?? []).map(({ kind, dhGroup, perSecond, barePerSecond }) => {
+    const what = `Responder, ${KIND_NAMES[kind]} (DH ${dhGroup}, ${dhGroupName(dhGroup)})`;
+    return rateRow(what, barePerSecond, perSecond);
+  });
+}
+
+function floodRows(report: FloodReport | undefined): BenchRow[] {
+  if (report === undefined) return [];
+  const { i1, wrongI2, hash, i1s, wrongI2s, before, after } = report;
+  return [
+    rateRow("I1s answered in a flood", 1000 / hash, 1000 / i1),
+    rateRow("I2s with wrong solutions refused", 1000 / hash, 1000 / wrongI2),
+    memoryRow(`memory, ${formatCount(i1s)} I1s, ${formatCount(wrongI2s)} I2s later`, before, after),
+  ];
+}
+
+function associationRows(report: AssociationsReport | undefined): BenchRow[] {
+  if (report === undefined) return [];
+  const { count, octetsEach, resident, few, many } = report;
+  const among = `among ${formatCount(count)} associations`;
+  return [
+    {
+      what: `memory of one association, ${formatCount(count)} of them`,
+      raw: `${MEMORY_AIM} B`,
+      hip: `${octetsEach.toFixed(0)} B`,
+      ratio: formatRatio(octetsEach / MEMORY_AIM),
+    },
+    memoryRow(
+      `resident memory, ${formatCount(count)} associations`,
+      resident.before,
+      resident.after,
+    ),
+    timeRow(`SA by SPI ${among}`, few.bySpi, many.bySpi),
+    timeRow(`association by HITs ${among}`, few.byHits, many.byHits),
+    timeRow(`timer ${among}`, few.timer, many.timer),
+  ];
+}
+
+/** A ratio above 1 is good. */
+function rateRow(what: string, raw: number, hip: number): BenchRow {
+  const rate = (perSecond: number) => `${formatCount(Number(perSecond.toPrecision(3)))}/s`;
+  return { what, raw: rate(raw), hip: rate(hip), ratio: formatRatio(hip / raw) };
+}
+
 function timeRow(what: string, raw: number, hip: number): BenchRow {
   return { what, raw: formatTime(raw), hip: formatTime(hip), ratio: formatRatio(hip / raw) };
 }
@@ -139,6 +196,24 @@ export function methodLines(report: BenchReport): string[] {
         'raw is "hip version".',
     );
   }
+  if (report.responder !== undefined) {
+    lines.push(
+      "Responder: exchanges on one core, engine and jobs on one thread, median of " +
+        `${report.responder.count}; raw is their public-key work alone.`,
+    );
+  }
+  if (report.flood !== undefined) {
+    lines.push(
+      "Flood: one engine on one core, every I1 from another HIT and address; raw is one hash of " +
+        "the puzzle, and the memory before.",
+    );
+  }
+  if (report.associations !== undefined) {
+    lines.push(
+      `Associations: those of a Responder; raw is ${MEMORY_AIM} octets, and the times with ` +
+        `${report.associations.few.count} of them. Their public-key work is done once and copied.`,
+    );
+  }
   if (memory !== undefined) {
     lines.push(
       "Memory: VmRSS of one agent, the executable's pages included, and after " +
@@ -162,13 +237,19 @@ export function renderMarkdown(report: BenchReport): string {
   return [...lines, "", ...methodLines(report)].join("\n");
 }
 
+/** "1,000,000". */
+function formatCount(count: number): string {
+  return count.toLocaleString("en-US", { maximumFractionDigits: 0 });
+}
+
 /** "2.10 Gbit/s", "480 Mbit/s". */
 export function formatBits(bits: number): string {
   return bits >= 1e9 ? `${(bits / 1e9).toFixed(2)} Gbit/s` : `${(bits / 1e6).toFixed(0)} Mbit/s`;
 }
 
-/** Milliseconds with three digits that say something: "0.082 ms", "9.41 ms", "312 ms". */
+/** Milliseconds with three digits that say something: "0.70 µs", "0.082 ms", "9.41 ms", "312 ms". */
 export function formatTime(ms: number): string {
+  if (ms < 0.01) return `${(ms * 1000).toFixed(2)} µs`;
   if (ms < 1) return `${ms.toFixed(3)} ms`;
   if (ms < 10) return `${ms.toFixed(2)} ms`;
   return ms < 100 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(0)} ms`;
