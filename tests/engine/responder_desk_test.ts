@@ -143,7 +143,7 @@ Deno.test("R1C-008 R1C-004 R1M-004 R1s are renewed in time: a greater counter, a
   assert.notEqual(second.key, first.key);
 });
 
-Deno.test("R1C-011 PUZ-019 R1M-008 a solution is taken as long as its puzzle may live after the R1 was renewed, and no longer", () => {
+Deno.test("R1C-011 PUZ-019 R1M-008 TMR-016 a solution is taken as long as its puzzle may live after the R1 was renewed, and no longer", () => {
   // The lifetime of these puzzles is 2^(36 - 32) s.
   const settings = { r1Lifetime: seconds(300), puzzleLifetimeExponent: 36 };
   for (const [late, isTaken] of [[15_900, true], [16_100, false]] as const) {
