@@ -49,6 +49,11 @@ export class EspCipherPool implements EspProvider {
     return this.#living.length;
   }
 
+  /** SAs whose keys are stored. */
+  get storedCount(): number {
+    return this.#keys.size;
+  }
+
   supports(suiteId: number): boolean {
     return this.#provider.supports(suiteId);
   }

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { UserError } from "../../lib/base/errors.ts";
 import { chosenMeasurements, MEASUREMENTS, renderText } from "../../lib/cli/bench.ts";
+import { measureAssociations } from "../../lib/cli/bench_associations.ts";
+import { BenchCrowd } from "../../lib/cli/bench_crowd.ts";
 import { processorModel } from "../../lib/cli/bench_machine.ts";
 import { pingTimes, receivedBits } from "../../lib/cli/bench_paths.ts";
 import {
@@ -14,6 +16,8 @@ import {
   formatTime,
   renderMarkdown,
 } from "../../lib/cli/bench_report.ts";
+import { PORTABLE_PUBLIC_KEYS } from "../../lib/crypto/portable_public_keys.ts";
+import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
 import { median, percentile } from "../../lib/cli/bench_statistics.ts";
 import { COLUMNS } from "../../lib/cli/output.ts";
 
@@ -50,6 +54,26 @@ const REPORT: BenchReport = {
   },
   startup: { count: 7, ready: 500, bare: 180 },
   memory: { bare: 75e6, idle: 137e6, afterTraffic: 141e6, trafficSeconds: 5 },
+  responder: {
+    count: 400,
+    rows: [{ kind: "ed25519", dhGroup: 7, perSecond: 1234.5, barePerSecond: 3456.7 }],
+  },
+  flood: {
+    i1s: 1_000_000,
+    wrongI2s: 100_000,
+    i1: 0.0082,
+    wrongI2: 0.0113,
+    hash: 0.0013,
+    before: 140e6,
+    after: 141e6,
+  },
+  associations: {
+    count: 100_000,
+    octetsEach: 3987.4,
+    resident: { before: 120e6, after: 650e6 },
+    few: { count: 100, bySpi: 0.0004, byHits: 0.003, timer: 0.0006 },
+    many: { count: 100_000, bySpi: 0.0005, byHits: 0.0033, timer: 0.0009 },
+  },
 };
 
 Deno.test("median() is the middle of the sorted values, or the mean of the two", () => {
@@ -175,4 +199,42 @@ Deno.test("the processor has the name that /proc/cpuinfo gives it, on x86 and on
   assert.equal(processorModel("processor\t: 0\nmodel name\t: AMD  EPYC 7B13\n"), "AMD EPYC 7B13");
   assert.equal(processorModel("processor : 0\n\nModel\t\t: Raspberry Pi 4\n"), "Raspberry Pi 4");
   assert.match(processorModel("processor : 0\n"), /^unnamed \S+ processor$/);
+});
+
+Deno.test("hip bench sets what a Responder bears beside its bare work, and many beside few", () => {
+  const { machine, responder, flood, associations } = REPORT;
+  const rows = benchRows({
+    machine,
+    isQuick: true,
+    responder: responder!,
+    flood: flood!,
+    associations: associations!,
+  });
+  assert.deepEqual(rows.map(({ what, raw, hip, ratio }) => [what, raw, hip, ratio]), [
+    ["Responder, Ed25519 (DH 7, P-256)", "3,460/s", "1,230/s", "0.36"],
+    ["I1s answered in a flood", "769,000/s", "122,000/s", "0.16"],
+    ["I2s with wrong solutions refused", "769,000/s", "88,500/s", "0.12"],
+    ["memory, 1,000,000 I1s, 100,000 I2s later", "140 MB", "141 MB", "1.0"],
+    ["memory of one association, 100,000 of them", "4096 B", "3987 B", "0.97"],
+    ["resident memory, 100,000 associations", "120 MB", "650 MB", "5.4"],
+    ["SA by SPI among 100,000 associations", "0.40 µs", "0.50 µs", "1.3"],
+    ["association by HITs among 100,000 associations", "3.00 µs", "3.30 µs", "1.1"],
+    ["timer among 100,000 associations", "0.60 µs", "0.90 µs", "1.5"],
+  ]);
+});
+
+Deno.test("what hip bench measures in one engine comes about with real packets and states", () => {
+  const providers = { esp: PORTABLE_PROVIDER, publicKeys: PORTABLE_PUBLIC_KEYS };
+  const crowd = BenchCrowd.before(providers, { puzzleDifficultyKMax: 0 });
+  crowd.populate(1, 40);
+  crowd.rest();
+  const { associations, tables } = crowd.responder.engine.status();
+  // The real one and 39 copies.
+  assert.equal(associations.length, 40);
+  assert.ok(associations.every(({ state }) => state === "ESTABLISHED"));
+  assert.equal(new Set(associations.map(({ inboundSpi }) => inboundSpi)).size, 40);
+  assert.deepEqual([tables.jobs, tables.reservedSpis], [0, 0]);
+  const report = measureAssociations(providers, 150, () => {});
+  assert.deepEqual([report.few.count, report.many.count], [100, 150]);
+  assert.ok(Object.values(report.many).every((value) => value > 0));
 });
