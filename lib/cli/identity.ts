@@ -77,7 +77,8 @@ function registerList(parent: Command, context: CliContext): void {
           describeAlgorithm(stored.identity),
           notes(stored),
         ]);
-        const table = renderTable([["NAME", "HIT", "KIND", ""], ...rows]);
+        // A HIT is of no use in part.
+        const table = renderTable([["NAME", "HIT", "KIND", ""], ...rows], { shrinkable: [0, 2] });
         for (const line of table) context.output.print(line);
       }
     });

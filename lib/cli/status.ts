@@ -74,7 +74,7 @@ function associationCells(association: AssociationReport): string[] {
   const form = association.sequenceNumbers === "32-bit in ICV" ? ", 32-bit in ICV" : "";
   const path = peerAddress === null ? "-" : `direct, ${peerAddress}${form}`;
   return [
-    association.name || (association.isPeerAnonymous ? "(anonymous)" : "-"),
+    association.name || (association.isPeerAnonymous ? "anonymous" : "-"),
     abbreviateHit(association.peerHit),
     association.state,
     failure === null || isUp ? path : `(${failure})`,

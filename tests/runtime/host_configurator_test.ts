@@ -22,6 +22,8 @@ const HIP0 = 7;
 const EOPNOTSUPP = 95;
 const EPERM = 1;
 const ENODEV = 19;
+/** RTPROT_KERNEL of linux/rtnetlink.h. */
+const PROTOCOL_KERNEL = 2;
 
 function freshHost(): FakeKernel {
   const kernel = new FakeKernel();
@@ -57,6 +59,17 @@ function plan(innerMtu: number, ...hits: string[]): HostState {
   return hostPlan({ interfaceIndex: HIP0, innerMtu, hits: hits.map(parseIpAddress) });
 }
 
+/** Two peers for which other HITs are the source. */
+const WITH_ROUTES = hostPlan({
+  interfaceIndex: HIP0,
+  innerMtu: 1400,
+  hits: ["2001:22::1", "2001:22::2", "2001:22::3"].map(parseIpAddress),
+  routes: [
+    { peerHit: parseIpAddress("2001:22::a"), localHit: parseIpAddress("2001:22::2") },
+    { peerHit: parseIpAddress("2001:22::b"), localHit: parseIpAddress("2001:22::3") },
+  ],
+});
+
 const PLANS: HostState[] = [
   GUARD_PLAN,
   plan(1400, "2001:22::1"),
@@ -65,6 +78,7 @@ const PLANS: HostState[] = [
   plan(1400, "2001:23::2", "2001:22::1"),
   plan(1400),
   EMPTY_PLAN,
+  WITH_ROUTES,
 ];
 
 Deno.test("DNS-224 The plan on a fresh host: addresses, route, a label of its own for HITs, rules", () => {
@@ -85,6 +99,30 @@ rule 5201: from all to 2001:20::/28 lookup 254 suppress_prefixlength 27
 rule 5202: from all to 2001:20::/28 unreachable
 rule 5203: from 2001:20::/28 prohibit`,
   );
+});
+
+Deno.test("Traffic for a peer gets a source of its own; routes that the kernel made for our addresses stay", () => {
+  const kernel = freshHost();
+  const [general] = WITH_ROUTES.routes;
+  const byKernel = {
+    ...general!,
+    destination: parseIpAddress("2001:22::1"),
+    prefixLength: 128,
+    protocol: PROTOCOL_KERNEL,
+    metric: 256,
+    preferredSource: undefined,
+  };
+  kernel.routes.push(byKernel);
+  configure(kernel).apply(WITH_ROUTES);
+  const routes = () => kernel.print().split("\n").filter((line) => line.startsWith("route "));
+  assert.deepEqual(routes(), [
+    "route 2001:20::/28 dev 7 table 254 metric 1024 src 2001:22::1",
+    "route 2001:22::1/128 dev 7 table 254 metric 256",
+    "route 2001:22::a/128 dev 7 table 254 metric 1024 src 2001:22::2",
+    "route 2001:22::b/128 dev 7 table 254 metric 1024 src 2001:22::3",
+  ]);
+  configure(kernel).restore();
+  assert.deepEqual(routes(), ["route 2001:22::1/128 dev 7 table 254 metric 256"]);
 });
 
 Deno.test("Plans applied in any order give the host that each gives on its own", () => {
