@@ -22,14 +22,10 @@ export class TunWriter {
   /** Writes a packet at once or with the next ones; until `flush` it stays as it is. */
   add(packet: PacketBuffer): void {
     const run = this.#run;
-    if (!run.append(packet)) {
-      this.flush();
-      if (!this.#tun.offload.hasHeader || !run.begin(packet)) {
-        if (!this.#tun.write(packet)) this.#drops.count("send-failed");
-        return;
-      }
-    }
-    if (run.isComplete) this.flush();
+    if (run.append(packet)) return;
+    this.flush();
+    if (this.#tun.offload.hasHeader && run.begin(packet)) return;
+    if (!this.#tun.write(packet)) this.#drops.count("send-failed");
   }
 
   /** Writes what is held back. */

@@ -25,6 +25,7 @@ const LONGEST_RUN = 0xffff;
 export class TcpRun {
   readonly #packets: (PacketBuffer | undefined)[];
   #count = 0;
+  /** Nothing can follow: PSH, a short segment, or no room for another one. */
   #isComplete = false;
   /** Octets of IPv6 and TCP headers, the same in all packets. */
   #headerLength = 0;
@@ -44,11 +45,6 @@ export class TcpRun {
   /** Segments in the run. */
   get count(): number {
     return this.#count;
-  }
-
-  /** Nothing can follow: PSH, a short segment, or no room for another one. */
-  get isComplete(): boolean {
-    return this.#isComplete;
   }
 
   /** Octets of all headers, once, as in the first packet. */

@@ -43,15 +43,11 @@ function deliver(packets: readonly Uint8Array[], capacity = 64) {
   };
   for (const packet of packets) {
     const slab = slabOf(packet);
-    if (!run.append(slab)) {
-      flush();
-      if (!run.begin(slab)) {
-        counts.push(1);
-        seen.push(packet);
-        continue;
-      }
-    }
-    if (run.isComplete) flush();
+    if (run.append(slab)) continue;
+    flush();
+    if (run.begin(slab)) continue;
+    counts.push(1);
+    seen.push(packet);
   }
   flush();
   return { seen, counts };
