@@ -225,6 +225,19 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
   };
 }
 
+const PACKET_FIELDS = [
+  "kind",
+  "at",
+  "direction",
+  "packet",
+  "localHit",
+  "peerHit",
+  "source",
+  "destination",
+  "parameters",
+  "lengthOctets",
+  "detail",
+] as const;
 const HIT_FIELDS = ["localHit", "peerHit"];
 const ADDRESS_FIELDS = ["source", "destination", "locators"];
 
@@ -239,7 +252,7 @@ export function eventReport(event: EngineEvent, timeOrigin: number): EventReport
     kind: event.kind,
     wallMs: timeOrigin + event.at,
   };
-  for (const [key, value] of Object.entries(event)) {
+  for (const [key, value] of fieldsOf(event)) {
     const format = HIT_FIELDS.includes(key)
       ? formatHit
       : ADDRESS_FIELDS.includes(key)
@@ -254,6 +267,13 @@ export function eventReport(event: EngineEvent, timeOrigin: number): EventReport
     }
   }
   return report;
+}
+
+/** The fields of an event; those of a packet are computed when they are asked for. */
+function fieldsOf(event: EngineEvent): [string, unknown][] {
+  return event.kind === "packet"
+    ? PACKET_FIELDS.map((key) => [key, event[key]])
+    : Object.entries(event);
 }
 
 /** Cuts a stream of text into lines; throws `RangeError` on one longer than `MAX_LINE`. */

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { EventLog } from "../../lib/engine/event_log.ts";
+import { formatHit } from "../../lib/identity/hit.ts";
+import { parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { CAPTURES, readCapture } from "../support/captures.ts";
 import fc from "fast-check";
 import { UserError } from "../../lib/base/errors.ts";
 import { SILENT } from "../../lib/base/logger.ts";
@@ -167,6 +171,37 @@ Deno.test("eventReport() turns octets into text and keeps the rest", () => {
     source: "192.0.2.1",
     destination: "2001:db8::2",
   });
+});
+
+Deno.test("eventReport() tells everything of a packet that the engine saw", () => {
+  const { hip } = readCapture(CAPTURES[0]);
+  const [, r1] = hip.map(({ bytes }) => bytes);
+  const local = parseIpAddress("2001:db8::1");
+  const peer = parseIpAddress("2001:db8::2");
+  const log = new EventLog();
+  log.addPacket(instant(1), "in", r1!, { local, peer });
+  const packet = parseHipPacket(r1!);
+  const report = eventReport(log.take()!, 0);
+  assert.deepEqual(Object.keys(report).toSorted(), [
+    "at",
+    "destination",
+    "detail",
+    "direction",
+    "kind",
+    "lengthOctets",
+    "localHit",
+    "packet",
+    "parameters",
+    "peerHit",
+    "source",
+    "wallMs",
+  ]);
+  assert.equal(report["packet"], "R1");
+  assert.equal(report["direction"], "in");
+  assert.equal(report["peerHit"], formatHit(packet.senderHit));
+  assert.equal(report["source"], "2001:db8::2");
+  assert.equal(report["lengthOctets"], r1!.length);
+  assert.ok((report["parameters"] as string[]).includes("PUZZLE"));
 });
 
 Deno.test("eventReport() turns a list of addresses into text", () => {
