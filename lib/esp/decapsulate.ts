@@ -10,6 +10,7 @@ import type { DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { ESP_HEADER_LENGTH } from "../crypto/esp_suite.ts";
 import { DUMMY_NEXT_HEADER, isForbiddenNextHeader, rebuildInnerHeader } from "./beet.ts";
+import { isResynchronisationDue, openLost } from "./resynchronisation.ts";
 import type { InboundSa } from "./security_association.ts";
 
 /** Pad Length and Next Header. */
@@ -37,8 +38,15 @@ export function decapsulate(sa: InboundSa, buffer: PacketBuffer): DropReason | u
   const { window } = sa;
   const replayed = window.check(sequenceLow);
   if (replayed !== undefined) return replayed;
-  const sequenceHigh = window.inferredHigh;
-  if (!sa.open(bytes, start, end, sequenceHigh)) return "esp-icv-failed";
+  const inferredHigh = window.inferredHigh;
+  let sequenceHigh: number | undefined = inferredHigh;
+  if (isResynchronisationDue(sa)) sequenceHigh = openLost(sa, bytes, start, end, inferredHigh);
+  else if (!sa.open(bytes, start, end, inferredHigh)) sequenceHigh = undefined;
+  if (sequenceHigh === undefined) {
+    sa.failuresInRow++;
+    return "esp-icv-failed";
+  }
+  sa.failuresInRow = 0;
   window.commit(sequenceHigh, sequenceLow);
   sa.countPacket(ciphertextLength);
 

@@ -333,6 +333,8 @@ export class OutboundSa extends SecurityAssociation {
 export class InboundSa extends SecurityAssociation {
   readonly opener: EspOpener;
   readonly window: ReplayWindow;
+  /** Packets in a row whose ICV was wrong; `resynchronisation.ts` reads it. */
+  failuresInRow = 0;
   /** What is sent to the same peer has its ICV in the same form. */
   #partner: OutboundSa | undefined;
   #isFormKnown: boolean;
