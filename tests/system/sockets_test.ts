@@ -146,3 +146,22 @@ Deno.test({
       assert.deepEqual(received, expected(139, packet.source, packet.destination, 400));
     }),
 });
+
+Deno.test({
+  name: "An error that ICMP reports wakes the program once, and no other packet pays for it",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withNamespaces(2, async (a, b) => {
+      await join(a, b);
+      const seen = await a.fixture<{
+        first: number;
+        received: number;
+        second: number;
+        result: string;
+      }>("meet_errors.ts", "fd00::1", "fd00::2");
+      assert.ok(seen.first < 2500, `the error came after ${seen.first} ms`);
+      assert.equal(seen.received, 0);
+      assert.ok(seen.second > 250, `woken again after ${seen.second} ms`);
+      assert.equal(seen.result, "sent");
+    }),
+});
