@@ -92,6 +92,8 @@ export interface Config {
   readonly i2Timeout: Duration;
   /** I2 packets sent in all (I2_RETRIES_MAX), 1 to 20. Default 5. */
   readonly i2Retries: number;
+  /** Associations kept at most, 1 to 200000; each takes about 4 kB. Default 4096. */
+  readonly maxAssociations: number;
   /**
    * Whether ICMP tells senders that their SPI or HIT fits no association. Default no: forged
    * packets would have us send it to others (RFC 7401 §8).
@@ -166,6 +168,7 @@ export const DEFAULT_CONFIG: Config = {
   i1Retries: DEFAULT_CONTROL_SETTINGS.i1RetriesMax,
   i2Timeout: DEFAULT_CONTROL_SETTINGS.i2Timeout,
   i2Retries: DEFAULT_CONTROL_SETTINGS.i2RetriesMax,
+  maxAssociations: DEFAULT_CONTROL_SETTINGS.maxAssociations,
   icmpToStrangers: DEFAULT_CONTROL_SETTINGS.icmpToStrangers,
   listen: "127.0.0.1",
   upstream: [],
@@ -206,6 +209,7 @@ export const SETTINGS: { readonly [key: string]: (text: string) => Partial<Confi
   i1_retries: (text) => ({ i1Retries: integer(text, 1, 20) }),
   i2_timeout: (text) => ({ i2Timeout: span(text, "100ms", "60s") }),
   i2_retries: (text) => ({ i2Retries: integer(text, 1, 20) }),
+  max_associations: (text) => ({ maxAssociations: integer(text, 1, 200_000) }),
   listen: (text) => ({ listen: address(text) }),
   upstream: (text) => ({ upstream: text === "auto" ? [] : list(text).map(address) }),
   resolver: (text) => ({ resolver: oneOf(["auto", "none", "required"] as const, text) }),

@@ -33,6 +33,7 @@ export function controlSettings(config: Config): Partial<ControlSettings> {
     i2Timeout: config.i2Timeout,
     i2TimeoutMax: milliseconds(Math.max(i2TimeoutMax, 2 * config.i2Timeout)),
     i2RetriesMax: config.i2Retries,
+    maxAssociations: config.maxAssociations,
     icmpToStrangers: config.icmpToStrangers,
     pathMtuLifetime: seconds(config.pathMtuLifetimeSeconds),
     acceptedIcmp: config.acceptIcmp,

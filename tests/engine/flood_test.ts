@@ -136,3 +136,20 @@ Deno.test("DHG-028 TMR-017 when exchanges come fast several Initiators meet one 
   assert.equal(metBy("rsa", 3, 40_000), first);
   assert.ok(metBy("ecdsa-p256", 4, 41_000) > first);
 });
+
+Deno.test("I2s in public-key work are as many as configured; the next is told to come again", () => {
+  const settings = { maxPendingI2: 2 };
+  const b = new End(testIdentity("ecdsa-p256", "bob"), "192.0.2.2", 2, { settings });
+  const kinds = ["ecdsa-p256", "ed25519", "rsa"] as const;
+  for (const [index, kind] of kinds.entries()) {
+    const a = new End(testIdentity(kind, "alice"), `192.0.2.${10 + index}`, 3 + index);
+    const pair = new EnginePair(a, b);
+    // The work on I2 never ends.
+    pair.tamper = (job, result) => job.kind === "accept-i2" ? undefined : result;
+    pair.introduce(a, b);
+    pair.ping(a, b);
+    const { tables, drops } = b.engine.status();
+    assert.equal(tables.pendingI2, Math.min(index + 1, 2));
+    assert.equal(drops["hip-busy"] ?? 0, index < 2 ? 0 : 1);
+  }
+});

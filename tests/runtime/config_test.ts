@@ -52,6 +52,7 @@ Deno.test("parseConfig() reads every kind of value", () => {
       "i1_retries = 3",
       "i2_timeout = 2",
       "i2_retries = 4",
+      "max_associations = 100000",
       "icmp_to_strangers = yes",
     ].join("\n"),
     FILE,
@@ -83,6 +84,7 @@ Deno.test("parseConfig() reads every kind of value", () => {
     i1Retries: 3,
     i2Timeout: seconds(2),
     i2Retries: 4,
+    maxAssociations: 100_000,
     icmpToStrangers: true,
   });
 });
@@ -254,6 +256,7 @@ Deno.test("The default never offers ESP without encryption, and every default ca
     `i1_retries = ${DEFAULT_CONFIG.i1Retries}`,
     "i2_timeout = 1s",
     `i2_retries = ${DEFAULT_CONFIG.i2Retries}`,
+    `max_associations = ${DEFAULT_CONFIG.maxAssociations}`,
     "icmp_to_strangers = no",
     `interface = ${DEFAULT_CONFIG.interfaceName}`,
     `listen = ${DEFAULT_CONFIG.listen}`,

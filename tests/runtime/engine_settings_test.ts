@@ -125,6 +125,7 @@ Deno.test("Switches and limits of the file reach the engine", () => {
       "opportunistic = no",
       "idle_timeout = 1h",
       "encrypt_host_id = no",
+      "max_associations = 100000",
     ].join("\n"),
     "hip.conf",
   ));
@@ -137,6 +138,7 @@ Deno.test("Switches and limits of the file reach the engine", () => {
   assert.equal(settings.answersOpportunistic, false);
   assert.equal(settings.unusedAssociationLifetime, seconds(3600));
   assert.equal(settings.encryptHostId, false);
+  assert.equal(settings.maxAssociations, 100_000);
 });
 
 /** Every parameter of RFC 7401 §5.2 and RFC 7402 §5.1. */
