@@ -184,8 +184,10 @@ class PairLife {
   /** @returns How the pair is found: "ESTABLISHED" or why not. */
   #rest(): string {
     this.#pair.world.advance(REST);
-    // SAs that have grown old may be under replacement at any time.
-    this.#pair.world.runUntil(() => this.#isAtRest, seconds(100));
+    // SAs that have grown old may be under replacement at any time. When a host is told to close in
+    // the middle of crossing exchanges, both may end as Responders of different ones: an UPDATE that
+    // nobody answers finds that out, at the latest when UAL is over.
+    this.#pair.world.runUntil(() => this.#isAtRest, seconds(300));
     this.#assertSound();
     const reasons = this.#hosts.flatMap((host) => {
       const state = host.stateTowards(this.#peerOf(host));
