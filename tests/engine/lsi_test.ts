@@ -1,6 +1,7 @@
 /** Programs that know only IPv4, at one end or at both. */
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { concatBytes, toHex } from "../../lib/base/bytes.ts";
 import { seconds } from "../../lib/base/time.ts";
 import type { LsiEntry } from "../../lib/identity/lsi.ts";
@@ -315,4 +316,37 @@ Deno.test("IPv4 to what is no LSI, in a wrong form or without any LSI assigned g
   const none = makePair();
   none.sendInner(none.a, udp(scene));
   assert.equal(none.a.engine.status().drops["tun-not-ipv6"], 1);
+});
+
+Deno.test("any IPv4 at all is refused or translated, and so is what is said about it", () => {
+  const scene = makeScene();
+  const { pair, a, b, alice, bob } = scene;
+  pair.sendInner(a, udp(scene));
+  const [source, destination] = [alice.address, bob.address];
+  const ids = { identifier: 1, sequence: 1 };
+  const models = [
+    udp(scene),
+    tcp(scene),
+    buildIcmpEcho({ kind: "request", source, destination, ...ids, data: DATA }),
+    buildIcmpUnreachable(udp(scene), alice.address, 4, 1280),
+  ];
+  const change = fc.tuple(fc.nat(60), fc.nat(255));
+  const cases = fc.tuple(
+    fc.constantFrom(...models),
+    fc.array(change, { maxLength: 4 }),
+    fc.nat(90),
+  );
+  fc.assert(
+    fc.property(cases, ([model, changes, length]) => {
+      const packet = model.slice(0, Math.max(1, length));
+      for (const [at, value] of changes) if (at > 0 && at < packet.length) packet[at] = value;
+      pair.sendInner(a, packet);
+      const error = buildIcmpv6Unreachable(b.delivered.at(-1)!.slice(0, 40 + length), b.hit, 4);
+      pair.sendInner(b, error);
+    }),
+    { numRuns: 300 },
+  );
+  const before = b.delivered.length;
+  pair.sendInner(a, udp(scene));
+  assert.equal(b.delivered.length, before + 1);
 });

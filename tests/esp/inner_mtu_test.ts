@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ESP_SUITES, espSuite } from "../../lib/crypto/esp_suite.ts";
 import { encapsulate } from "../../lib/esp/encapsulate.ts";
 import { innerMtu, offeredMtu, type OuterForm } from "../../lib/esp/inner_mtu.ts";
+import { DEFAULT_CONFIG } from "../../lib/runtime/config.ts";
 import { bufferOf, innerPacket, saPair } from "../support/sa_pair.ts";
 
 const COLUMNS: [number, OuterForm][] = [
@@ -51,4 +52,13 @@ Deno.test("ESP-211 a packet of the inner MTU fits the path, one octet more does 
 Deno.test("ESP-219 IPv6 is never offered less than 1280", () => {
   assert.equal(offeredMtu(espSuite(8), 1280, { family: 6, isUdp: true }), 1280);
   assert.equal(offeredMtu(espSuite(8), 1500, { family: 6 }), 1446);
+});
+
+Deno.test("ESP-220 the device's MTU is 1400 at most unless set, and fits 1500 with every suite, UDP included", () => {
+  assert.ok(DEFAULT_CONFIG.mtu <= 1400);
+  for (const suite of ESP_SUITES.values()) {
+    for (const family of [4, 6] as const) {
+      assert.ok(innerMtu(suite, 1500, { family, isUdp: true }) >= DEFAULT_CONFIG.mtu, suite.name);
+    }
+  }
 });
