@@ -144,8 +144,10 @@ function keyOf(
   if (protocol === 0) return undefined;
   const source = (bytes[at]! << 8) | bytes[at + 1]!;
   const destination = (bytes[at + 2]! << 8) | bytes[at + 3]!;
-  const [ours, theirs] = way === "out" ? [source, destination] : [destination, source];
-  return (index * 4 + protocol) * 2 ** 32 + ours * 2 ** 16 + theirs;
+  const flow = (index * 4 + protocol) * 2 ** 32;
+  return way === "out"
+    ? flow + source * 2 ** 16 + destination
+    : flow + destination * 2 ** 16 + source;
 }
 
 /** Whether the packet is IPv4, of which only LSIs can be served. */

@@ -6,8 +6,6 @@
  * bounded: when it is full, further HITs get none.
  */
 
-import { bytesEqual } from "../base/bytes.ts";
-
 /** 198.18.0.0/15 (RFC 2544): never routed on the Internet. As a number, and its length. */
 export const LSI_PREFIX = 0xc6120000;
 const PREFIX_BITS = 15;
@@ -62,13 +60,22 @@ export class LsiTable {
     return this.#byLsi.get(lsi);
   }
 
-  /** What stands for the HIT at `offset`. Makes nothing unless HITs have the same end. */
+  /** What stands for the HIT at `offset`. Makes nothing. */
   ofHit(bytes: Uint8Array, offset = 0): LsiEntry | undefined {
     const alike = this.#byHit.get(tailOf(bytes, offset));
     if (alike === undefined) return undefined;
-    const hit = bytes.subarray(offset, offset + 16);
-    return alike.find((entry) => bytesEqual(entry.hit, hit));
+    for (let i = 0; i < alike.length; i++) {
+      if (isHitAt(alike[i]!.hit, bytes, offset)) return alike[i];
+    }
+    return undefined;
   }
+}
+
+function isHitAt(hit: Uint8Array, bytes: Uint8Array, offset: number): boolean {
+  for (let i = 0; i < 16; i++) {
+    if (hit[i] !== bytes[offset + i]) return false;
+  }
+  return true;
 }
 
 /** 48 bits, exact as a number. */
