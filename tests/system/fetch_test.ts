@@ -163,7 +163,9 @@ Deno.test({
   fn: () =>
     withScene({}, async ({ lab, client, server }) => {
       const router = await Capture.start(lab);
-      const inner = await Capture.start(lab, client.host, "hip0");
+      // Where they arrive: the kernel leaves the checksums of what it sends to the agent.
+      const atClient = await Capture.start(lab, client.host, "hip0");
+      const atServer = await Capture.start(lab, server.host, "hip0");
       const { code, stdout } = await client.host.run([
         ...[
           "curl",
@@ -183,7 +185,10 @@ Deno.test({
       const control = arrivals(await router.packets())
         .filter(({ protocol }) => protocol === "hip");
       assert.deepEqual(control.map(({ hipType }) => hipType), [1, 2, 3, 4]);
-      const segments = (await inner.packets()).filter(({ protocol }) => protocol === "tcp");
+      const segments = [
+        ...(await atClient.packets()).filter(({ source }) => source === hitOf(server)),
+        ...(await atServer.packets()).filter(({ source }) => source === hitOf(client)),
+      ].filter(({ protocol }) => protocol === "tcp");
       // Of each connection at least SYN, its answer, the request and the page.
       assert.ok(segments.length >= 400, `${segments.length} segments seen`);
       for (const { source, destination, tcpChecksum } of segments) {
