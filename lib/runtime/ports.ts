@@ -113,7 +113,7 @@ export interface IpSocket extends Pollable {
    * their paths: both addresses (ours is the packet's destination), protocol, traffic class, hop
    * limit. `start` is the first octet behind the IP header. A packet whose header cannot be used,
    * or that did not fit, leaves its slab empty (`length` 0): the caller counts it as
-   * "datagram-malformed". The same array of slabs each time saves work.
+   * "datagram-malformed". The same array each time saves work; what is in it must not change.
    *
    * @returns How many; fewer than there were slabs when no more are waiting.
    */
