@@ -12,6 +12,7 @@ import {
   type DiffieHellman,
 } from "../../lib/wire/hip/parameters/diffie_hellman.ts";
 import { ESP_INFO, type EspInfo } from "../../lib/wire/hip/parameters/esp_info.ts";
+import { NOTIFICATION, type Notification } from "../../lib/wire/hip/parameters/notification.ts";
 import { SEQ } from "../../lib/wire/hip/parameters/seq.ts";
 import { End, EnginePair } from "./engine_pair.ts";
 import { testIdentity } from "./identities.ts";
@@ -22,6 +23,8 @@ export interface UpdateParts {
   readonly ack?: readonly number[];
   readonly espInfo?: EspInfo;
   readonly dh?: DiffieHellman;
+  /** Where it does not belong. */
+  readonly notification?: Notification;
   readonly signatureFlaw?: boolean;
   readonly macFlaw?: boolean;
 }
@@ -64,6 +67,9 @@ export class UpdateStory {
       ...(parts.seq === undefined ? [] : [encodeParameter(SEQ, { updateId: parts.seq })]),
       ...(parts.ack === undefined ? [] : [encodeParameter(ACK, { updateIds: parts.ack })]),
       ...(parts.dh === undefined ? [] : [encodeParameter(DIFFIE_HELLMAN, parts.dh)]),
+      ...(parts.notification === undefined
+        ? []
+        : [encodeParameter(NOTIFICATION, parts.notification)]),
     ];
     const mac = parts.macFlaw ? { ...model.mac!, key: new Uint8Array(32) } : model.mac;
     const result = runJob({ ...model, packetType: PACKET.UPDATE, parameters, mac });
