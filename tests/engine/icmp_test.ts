@@ -153,7 +153,7 @@ Deno.test("SEC-013 FSM-006 CLS-021 ESP-065 a CLOSE or an SPI that fits nothing i
   assert.equal(associations.length, 0);
 });
 
-Deno.test("ICM-001 ICM-008 CLS-022 FSM-006 where wanted, a CLOSE or UPDATE of a stranger is answered with the pointer at its HIT", () => {
+Deno.test("ICM-001 ICM-008 CLS-022 FSM-006 UPD-036 where wanted, a CLOSE or UPDATE of a stranger is answered with the pointer at its HIT", () => {
   const pair = makePair({ icmpToStrangers: true });
   for (const packetType of [PACKET.CLOSE, PACKET.CLOSE_ACK, PACKET.UPDATE]) {
     const [answer] = answersOf(pair, strangeClose(pair, packetType));

@@ -1,0 +1,189 @@
+/** What a Responder forgets and when, and what a host that has lost its state does not know. */
+
+import assert from "node:assert/strict";
+import { milliseconds, seconds } from "../../lib/base/time.ts";
+import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { JobResult } from "../../lib/hip/jobs.ts";
+import { PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
+import { HIP_PROTOCOL, parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { DIFFIE_HELLMAN } from "../../lib/wire/hip/parameters/diffie_hellman.ts";
+import { R1_COUNTER } from "../../lib/wire/hip/parameters/r1_counter.ts";
+import { End, EnginePair } from "../support/engine_pair.ts";
+import {
+  altered,
+  ESP,
+  makePair,
+  spoilt,
+  states,
+  swallowing,
+  typeOf,
+} from "../support/engine_story.ts";
+import { testIdentity } from "../support/identities.ts";
+
+const ALICE = testIdentity("ecdsa-p256", "alice");
+const BOB = testIdentity("ecdsa-p256", "bob");
+
+function i2Of(pair: EnginePair): OutgoingPacket {
+  return swallowing(pair, PACKET.I2, () => pair.a.engine.connect(pair.now, pair.b.hit))[0]!;
+}
+
+function counterOf({ bytes }: OutgoingPacket): bigint {
+  return parseHipPacket(bytes).require(R1_COUNTER).generation;
+}
+
+/** The private keys of the R1s that Bob makes from now on: the very octets that he keeps. */
+function keysOfBob(pair: EnginePair): Uint8Array[] {
+  const keys: Uint8Array[] = [];
+  pair.tamper = (_job, result, at): JobResult => {
+    if (result.kind === "build-r1" && at === pair.b) keys.push(result.dhPrivateKey);
+    return result;
+  };
+  return keys;
+}
+
+/** The types of what Bob sends when he gets a packet. */
+function saidTo(pair: EnginePair, packet: OutgoingPacket): number[] {
+  pair.b.sent.length = 0;
+  pair.inject(pair.b, packet);
+  return pair.b.sent.splice(0).map(typeOf);
+}
+
+Deno.test("TMR-016 DHG-027 DHG-029 R1C-012 an R1 is offered for one time, its I2 taken for another after that, and then its key is gone", () => {
+  const settings = { r1Lifetime: seconds(60), puzzleLifetimeExponent: 36 };
+  for (const [late, isTaken] of [[15.9, true], [16.1, false]] as const) {
+    const pair = makePair({ settings });
+    const made = keysOfBob(pair);
+    const i2 = i2Of(pair);
+    pair.passes = () => false;
+    // Delta T is 60 s, Delta S the lifetime of the puzzle, 2^4 s.
+    pair.advance(seconds(59.9));
+    assert.deepEqual(made, []);
+    pair.advance(seconds(0.1 + late));
+    assert.equal(made.length, 2, "renewed once, for both groups");
+    assert.deepEqual(saidTo(pair, i2), isTaken ? [PACKET.R2] : []);
+  }
+  const pair = makePair({ settings });
+  const made = keysOfBob(pair);
+  pair.advance(seconds(120 + 16.1));
+  assert.equal(made.length, 4);
+  assert.deepEqual(made.map((key) => key.every((octet) => octet === 0)), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("SEC-014 DHG-027 one Diffie-Hellman key serves several Initiators for a second at most; who has it already may still use it", () => {
+  const pair = makePair({ settings: { r1MinimumUse: seconds(1) } });
+  const { a, b } = pair;
+  const carol = new EnginePair(new End(testIdentity("rsa", "alice"), "192.0.2.3", 3), b);
+  carol.introduce(carol.a, b);
+  const keyOf = (i2: OutgoingPacket, from: EnginePair) =>
+    from.wire.filter((packet) => typeOf(packet) === PACKET.R1 && packet.bytes !== i2.bytes)
+      .map(({ bytes }) => parseHipPacket(bytes).require(DIFFIE_HELLMAN).publicValue.join()).at(-1);
+  pair.advance(seconds(2));
+  carol.now = pair.now;
+  const [ofAlice, ofCarol] = [i2Of(pair), i2Of(carol)];
+  assert.equal(keyOf(ofAlice, pair), keyOf(ofCarol, carol));
+  assert.deepEqual(saidTo(pair, ofAlice), [PACKET.R2]);
+  // The key that was used is offered no more, and Carol's I2 with it is still taken.
+  assert.deepEqual(saidTo(carol, ofCarol), [PACKET.R2]);
+  const dave = new EnginePair(new End(testIdentity("ed25519", "alice"), "192.0.2.4", 4), b);
+  dave.introduce(dave.a, b);
+  dave.now = pair.now;
+  const ofDave = i2Of(dave);
+  assert.notEqual(keyOf(ofDave, dave), keyOf(ofAlice, pair));
+  assert.equal(a.engine.association(b.hit)?.state, "I2-SENT");
+});
+
+Deno.test("R1C-009 R1C-010 R1C-013 the R1 counter rises with every R1 that is renewed and never falls; an echoed one must be of an R1 that is known", () => {
+  const pair = makePair({ settings: { r1Lifetime: seconds(60) } });
+  let highest = -1n;
+  for (let i = 0; i < 5; i++) {
+    const [r1] = swallowing(pair, PACKET.R1, () => pair.a.engine.connect(pair.now, pair.b.hit));
+    const counter = counterOf(r1!);
+    assert.ok(counter > highest, `${counter} after ${highest}`);
+    highest = counter;
+    pair.a.engine.close(pair.now, pair.b.hit);
+    pair.advance(seconds(61));
+  }
+  const i2 = i2Of(pair);
+  const { offset } = parseHipPacket(i2.bytes).raw(PARAMETER.R1_COUNTER)!;
+  for (const octet of [4, 11]) {
+    const other = altered(i2, (bytes) => bytes[offset + 4 + octet]! ^= 0x40);
+    assert.deepEqual(saidTo(pair, other), []);
+  }
+  assert.equal(pair.b.engine.status().drops["hip-old-generation"], 2);
+  assert.deepEqual(saidTo(pair, i2), [PACKET.R2]);
+});
+
+Deno.test("a solution counts as bad only when its puzzle was right and its I2 failed all the same", () => {
+  const pair = makePair({ settings: { puzzleDifficultyK: 8 } });
+  const i2 = i2Of(pair);
+  const { offset } = parseHipPacket(i2.bytes).raw(PARAMETER.SOLUTION)!;
+  // A wrong solution costs an attacker nothing: it is not remembered.
+  const wrong = altered(i2, (bytes) => bytes[offset + 4 + 52]! ^= 1);
+  for (let i = 0; i < 2; i++) saidTo(pair, wrong);
+  assert.equal(pair.b.engine.status().drops["hip-puzzle-failed"], 2);
+  assert.equal(pair.b.engine.status().drops["hip-known-bad-solution"], undefined);
+  // One whose packet then fails is, and the right packet with it is not taken any more.
+  saidTo(pair, spoilt(i2, "HIP_SIGNATURE"));
+  assert.deepEqual(saidTo(pair, i2), []);
+  assert.equal(pair.b.engine.status().drops["hip-known-bad-solution"], 1);
+});
+
+Deno.test("LOS-004 LOS-007 after a restart a host has no association, no key and no R1 counter of a peer: a lower one is fine", () => {
+  const before = new EnginePair(
+    new End(ALICE, "192.0.2.1", 1),
+    new End(BOB, "192.0.2.2", 2, { firstR1Generation: 1_000_000n }),
+  );
+  before.introduce(before.a, before.b);
+  before.ping(before.a, before.b);
+  before.ping(before.b, before.a);
+  assert.equal(before.a.engine.association(before.b.hit)?.state, "ESTABLISHED");
+  const esp = before.wire.filter(({ protocol }) => protocol === ESP).at(-1)!;
+  // All that Alice's next engine is given is what her last one was given.
+  const pair = new EnginePair(new End(ALICE, "192.0.2.1", 1), new End(BOB, "192.0.2.2", 2));
+  const { a, b } = pair;
+  assert.deepEqual(a.engine.status().associations, []);
+  pair.inject(a, esp);
+  assert.equal(a.engine.status().drops["esp-unknown-spi"], 1);
+  assert.deepEqual(a.delivered, []);
+  pair.introduce(a, b);
+  a.engine.connect(pair.now, b.hit);
+  pair.settle();
+  assert.deepEqual(states(pair)[0], "ESTABLISHED");
+  const r1 = pair.wire.find((packet) => typeOf(packet) === PACKET.R1)!;
+  assert.ok(counterOf(r1) < 1_000_000n);
+});
+
+Deno.test("TFL-001 data of an association travels as ESP and as nothing else, both ways", () => {
+  const pair = makePair();
+  const { a, b } = pair;
+  pair.ping(a, b, 1);
+  pair.ping(b, a, 2);
+  pair.advance(milliseconds(10));
+  assert.deepEqual([a.delivered.length, b.delivered.length], [1, 1]);
+  const data = pair.wire.filter(({ protocol }) => protocol !== HIP_PROTOCOL);
+  assert.deepEqual(data.map(({ protocol }) => protocol), [ESP, ESP]);
+  const [atA, atB] = [a.engine.association(b.hit)!, b.engine.association(a.hit)!];
+  const spis = data.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
+  assert.deepEqual(spis, [atB.inboundSpi, atA.inboundSpi]);
+});
+
+Deno.test("ECH-007 what comes back of our own Opaque and #I is not believed: another #I, Opaque, HIT or address does not fit", () => {
+  const pair = makePair({ settings: { puzzleDifficultyK: 0 } });
+  const i2 = i2Of(pair);
+  const { offset } = parseHipPacket(i2.bytes).raw(PARAMETER.SOLUTION)!;
+  const flipped = (at: number) => altered(i2, (bytes) => bytes[offset + 4 + at]! ^= 1);
+  // Opaque, #I; then the address of the sender.
+  const elsewhere = i2.source.slice();
+  elsewhere[15]! ^= 1;
+  const moved = altered({ ...i2, source: elsewhere }, () => {});
+  for (const packet of [flipped(2), flipped(3), flipped(4), moved]) {
+    assert.deepEqual(saidTo(pair, packet), []);
+  }
+  assert.equal(pair.b.engine.status().drops["hip-unknown-puzzle"], 4);
+  assert.deepEqual(saidTo(pair, i2), [PACKET.R2]);
+});
