@@ -5,8 +5,7 @@
  * of the signer decides the hash of a signature.
  */
 
-import { hash } from "node:crypto";
-import { cshake128 } from "@noble/hashes/sha3-addons.js";
+import { createHash, hash } from "node:crypto";
 import { concatBytes, wipe } from "../base/bytes.ts";
 import { HIT_SUITE } from "../wire/hip/code_points.ts";
 
@@ -53,8 +52,11 @@ export function rhashLength(rhash: Rhash): number {
 /** The hash over all parts after one another, `rhashLength(rhash)` octets. */
 export function digest(rhash: Rhash, ...parts: Uint8Array[]): Uint8Array {
   if (rhash === "cshake128") {
-    // Function name and customization string are empty (RFC 9374 §3.5.2.1, literal formula).
-    return cshake128(concatBytes(...parts), { dkLen: LENGTHS.cshake128 });
+    // Function name and customization string are empty (RFC 9374 §3.5.2.1, literal formula), which
+    // makes cSHAKE128 the same as SHAKE128 (NIST SP 800-185 §3.3).
+    const shake = createHash("shake128", { outputLength: LENGTHS.cshake128 });
+    for (const part of parts) shake.update(part);
+    return new Uint8Array(shake.digest());
   }
   // One call for everything, answered in hexadecimal: the runtime has no quicker way.
   return Uint8Array.fromHex(hexDigest(rhash, parts));

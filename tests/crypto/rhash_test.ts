@@ -1,6 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { cshake128 } from "@noble/hashes/sha3-addons.js";
-import { fromHex, toHex } from "../../lib/base/bytes.ts";
+import fc from "fast-check";
+import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { digest, isKnownHitSuite, rhashLength, rhashOfSuite } from "../../lib/crypto/rhash.ts";
 import { hipMac } from "../../lib/crypto/mac.ts";
 
@@ -50,4 +51,12 @@ Deno.test("rhashLength() is what digest() and hipMac() return: MAC-001 HMAC at i
     equal(hipMac(rhash, text("k"), text("x")).length, rhashLength(rhash));
   }
   deepEqual([rhashLength("sha256"), rhashLength("sha384"), rhashLength("sha1")], [32, 48, 20]);
+});
+
+Deno.test("cSHAKE128 is what another implementation makes of the same octets, in any pieces", () => {
+  const parts = fc.array(fc.uint8Array({ maxLength: 400, size: "max" }), { maxLength: 4 });
+  fc.assert(fc.property(parts, (parts) => {
+    const expected = cshake128(concatBytes(...parts), { dkLen: 32 });
+    deepEqual(digest("cshake128", ...parts), expected);
+  }));
 });
