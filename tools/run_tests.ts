@@ -14,6 +14,7 @@ import { countTests, formatTotals, storeResults, type Totals } from "./test_resu
 
 /** What a stage may take, in minutes, before it is ended and counted as failed. */
 const LIMIT_MINUTES = { tool: 4, unit: 6, system: 11 };
+const LIVES = "dist/lives.txt";
 const SLOWEST_SHOWN = 8;
 const SLOW_SECONDS = 0.5;
 
@@ -106,10 +107,20 @@ function printSlowest(results: readonly TestResult[]): void {
   for (const one of slow) console.log(`  ${one.seconds.toFixed(1).padStart(6)} s  ${one.title}`);
 }
 
+/** What the simulator has to tell of its random lives, if they were played. */
+async function printLives(): Promise<void> {
+  try {
+    console.log((await Deno.readTextFile(LIVES)).trimEnd());
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 async function runTests(stage: "unit" | "system", plan: Plan): Promise<Totals> {
   await Deno.mkdir("dist", { recursive: true });
   const report = `dist/junit-${stage}.xml`;
   await Deno.remove(report).catch(() => {});
+  await Deno.remove(LIVES).catch(() => {});
   const isPartial = stage === "unit" && (plan.paths.length > 0 || plan.filter !== undefined);
   const args = ["test", "--allow-all", "--no-check", `--junit-path=${report}`];
   const env: Record<string, string> = {};
@@ -127,6 +138,7 @@ async function runTests(stage: "unit" | "system", plan: Plan): Promise<Totals> {
   if (code === undefined) console.error(`the ${stage} tests took over ${limit} minutes`);
   if (code !== 0 && results.length === 0) console.error(`the ${stage} tests left no report`);
   if (!isPartial) await storeResults(stage, results);
+  if (stage === "unit" && !isPartial) await printLives();
   printSlowest(results);
   return judgeRun(results, code);
 }
