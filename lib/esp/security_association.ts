@@ -151,6 +151,12 @@ abstract class SecurityAssociation {
     return this.#peerHit ??= addressAt(this.words, PEER_HIT);
   }
 
+  /** Gives up the views of addresses until they are asked for again: they are larger than the rest. */
+  dropViews(): void {
+    this.#localHit = undefined;
+    this.#peerHit = undefined;
+  }
+
   /** The SPI in the packets of this SA, 256 to 2^32 - 1. */
   get spi(): number {
     return this.words[SPI]!;
@@ -247,6 +253,12 @@ export class OutboundSa extends SecurityAssociation {
   /** Our outer address, 16 octets inside the block; `setAddresses` changes it. */
   get localAddress(): Uint8Array {
     return this.#localAddress ??= addressAt(this.words, OUTER_LOCAL);
+  }
+
+  override dropViews(): void {
+    super.dropViews();
+    this.#localAddress = undefined;
+    this.#peerAddress = undefined;
   }
 
   /** The peer's outer address, likewise. */

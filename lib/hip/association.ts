@@ -357,6 +357,9 @@ export class Association implements AssociationHandle {
       why,
     );
     this.#context.established(now, this);
+    // What the exchange has looked at may rest from now on.
+    security.inbound.dropViews();
+    security.outbound.dropViews();
   }
 
   /** What looks after the SAs while ESTABLISHED. */

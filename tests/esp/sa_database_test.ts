@@ -213,6 +213,18 @@ Deno.test("an SA's block can lie in shared memory", () => {
   assert.deepEqual(outbound.peerHit, PEER_HIT);
 });
 
+Deno.test("an SA that gave up its views has the same addresses when it is asked again", () => {
+  const { outbound } = saPair(13);
+  const held = { hit: outbound.localHit, address: outbound.peerAddress };
+  const before = held.address.slice();
+  outbound.dropViews();
+  assert.notEqual(outbound.localHit, held.hit);
+  assert.deepEqual(outbound.localHit, LOCAL_HIT);
+  assert.deepEqual(outbound.peerHit, PEER_HIT);
+  assert.notEqual(outbound.peerAddress, held.address);
+  assert.deepEqual(outbound.peerAddress, before);
+});
+
 Deno.test("outboundBySpi() tells peers with the same SPI apart by address, and forgets what is removed", () => {
   const database = new SaDatabase();
   const address = (n: number) => new Uint8Array(16).fill(n);
