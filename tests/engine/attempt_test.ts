@@ -346,6 +346,8 @@ Deno.test("BEX-007 I2 goes to the address that the R1 came from, whatever the I1
   });
   assert.deepEqual(i2?.destination, elsewhere);
   assert.deepEqual(i2?.source, a.address);
+  const [again] = swallowing(pair, PACKET.I2, () => pair.advance(seconds(1)));
+  assert.deepEqual(again?.destination, elsewhere);
 });
 
 Deno.test("DHG-015 after an R1 whose group betrays an altered I1 the same list of groups is offered again", () => {
