@@ -1,17 +1,24 @@
 /** What a Responder forgets and when, and what a host that has lost its state does not know. */
 
 import assert from "node:assert/strict";
-import { milliseconds, seconds } from "../../lib/base/time.ts";
+import { after, type Instant, instant, milliseconds, seconds } from "../../lib/base/time.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
-import type { JobResult } from "../../lib/hip/jobs.ts";
+import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
+import { DEFAULT_CONTROL_SETTINGS } from "../../lib/hip/constants.ts";
+import type { BuildR1Job, JobResult } from "../../lib/hip/jobs.ts";
+import { R1Pool } from "../../lib/hip/r1_pool.ts";
+import { runJob } from "../../lib/hip/run_job.ts";
 import { PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
-import { HIP_PROTOCOL, parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { HIP_FIELD, HIP_PROTOCOL, parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { encodeParameter } from "../../lib/wire/hip/parameter.ts";
+import { DH_GROUP_LIST } from "../../lib/wire/hip/parameters/dh_group_list.ts";
 import { DIFFIE_HELLMAN } from "../../lib/wire/hip/parameters/diffie_hellman.ts";
 import { R1_COUNTER } from "../../lib/wire/hip/parameters/r1_counter.ts";
-import { End, EnginePair } from "../support/engine_pair.ts";
+import { End, EnginePair, POLICY } from "../support/engine_pair.ts";
 import {
   altered,
   ESP,
+  forged,
   makePair,
   spoilt,
   states,
@@ -118,7 +125,61 @@ Deno.test("R1C-009 R1C-010 R1C-013 the R1 counter rises with every R1 that is re
   assert.deepEqual(saidTo(pair, i2), [PACKET.R2]);
 });
 
-Deno.test("a solution counts as bad only when its puzzle was right and its I2 failed all the same", () => {
+Deno.test("R1C-005 every Host Identity has an R1 counter of its own: what renews one leaves the others", () => {
+  const rsa = testIdentity("rsa", "bob");
+  const identities = [BOB, rsa].map((identity) => ({ identity, name: "", isAnonymous: false }));
+  const options = { identities, settings: { r1MinimumUse: seconds(1) } };
+  const alice = new End(ALICE, "192.0.2.1", 1);
+  const pair = new EnginePair(alice, new End(BOB, "192.0.2.2", 2, options));
+  const counterFor = (hit: Uint8Array): bigint => {
+    pair.advance(milliseconds(100));
+    const groups = [encodeParameter(DH_GROUP_LIST, { groupIds: [7] })];
+    const i1 = altered(
+      forged(pair.a, pair.b, PACKET.I1, groups),
+      (bytes) => bytes.set(hit, HIP_FIELD.receiverHit),
+    );
+    pair.inject(pair.b, i1);
+    return counterOf(pair.b.sent.splice(0)[0]!);
+  };
+  const [named, other] = [counterFor(BOB.hit), counterFor(rsa.hit)];
+  pair.advance(seconds(2));
+  pair.introduce(alice, pair.b);
+  alice.engine.connect(pair.now, BOB.hit);
+  pair.settle();
+  assert.ok(counterFor(BOB.hit) > named);
+  assert.equal(counterFor(rsa.hit), other);
+});
+
+Deno.test("SEC-004 solutions that count as bad are forgotten with their R1", () => {
+  const random = new SeededRandom(new Uint8Array(32).fill(1));
+  const settings = { ...DEFAULT_CONTROL_SETTINGS, puzzleLifetimeExponent: 36 };
+  let generation = 0n;
+  const pool = new R1Pool({
+    identity: BOB,
+    isAnonymous: false,
+    policy: { ...POLICY, dhGroups: [7] },
+    settings,
+    random,
+    nextGeneration: () => ++generation,
+  });
+  const renew = (now: Instant, [job]: BuildR1Job[]) => {
+    const result = runJob(job!);
+    assert.ok(result.kind === "build-r1");
+    pool.handleBuilt(now, job!, result);
+  };
+  renew(instant(0), pool.missing());
+  const first = pool.find(1n)!;
+  first.badSolutions.add("bad");
+  const renewed = after(instant(0), settings.r1Lifetime);
+  renew(renewed, pool.handleTimeout(renewed));
+  assert.equal(pool.find(2n)!.badSolutions.size, 0);
+  // Its I2s may still come, and with them the bad one.
+  assert.equal(pool.find(1n), first);
+  pool.handleTimeout(after(renewed, seconds(16)));
+  assert.equal(pool.find(1n), undefined);
+});
+
+Deno.test("SEC-004 a solution counts as bad only when its puzzle was right and its I2 failed all the same", () => {
   const pair = makePair({ settings: { puzzleDifficultyK: 8 } });
   const i2 = i2Of(pair);
   const { offset } = parseHipPacket(i2.bytes).raw(PARAMETER.SOLUTION)!;
