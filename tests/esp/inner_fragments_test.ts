@@ -13,7 +13,7 @@ function packetOf(length: number): Uint8Array {
 
 Deno.test("a datagram of any length, in pieces of any size and order, comes out as it was", () => {
   const cases = fc.tuple(
-    fc.integer({ min: 9, max: 65_000 }),
+    fc.integer({ min: 9, max: 20_000 }),
     fc.integer({ min: 1280, max: 9000 }),
     fc.infiniteStream(fc.nat(0xffff)),
   );
@@ -31,7 +31,7 @@ Deno.test("a datagram of any length, in pieces of any size and order, comes out 
       assert.ok(results.every((result) => result === 0));
       assert.equal(fragments.size, 0);
     }),
-    { numRuns: 30 },
+    { numRuns: 25 },
   );
 });
 
