@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { SILENT } from "../../lib/base/logger.ts";
 import type { Contact } from "../../lib/engine/contacts.ts";
 import { ContactsFile, formatContacts, parseContacts } from "../../lib/runtime/contacts_file.ts";
+import { statePaths } from "../../lib/runtime/state_paths.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 
 const BOOT = "6f3c1d0e-0000-4000-8000-000000000001";
@@ -36,7 +37,8 @@ Deno.test("contacts of another boot are not used, and lines that make no sense a
   assert.deepEqual(parseContacts(BOOT, damaged), [CONTACTS[1]]);
 });
 
-Deno.test("the file holds two HITs and an address for each peer, is its owner's alone, and is written by the end", async () => {
+Deno.test("LOS-005 the file holds two HITs and an address for each peer, no longer than the host runs, is its owner's alone, and is written by the end", async () => {
+  assert.match(statePaths(undefined).contactsFile, /^\/run\//);
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/contacts`;
