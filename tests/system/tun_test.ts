@@ -65,9 +65,7 @@ Deno.test({
   ignore: CANNOT_RUN,
   fn: () =>
     withNamespaces(1, async (a) => {
-      const seen = await a.fixture<{ delivered: boolean[]; received: string[] }>(
-        "deliver_to_socket.ts",
-      );
-      assert.deepEqual(seen, { delivered: [true, true], received: ["right"] });
+      const received = await a.fixture<string[]>("deliver_to_socket.ts");
+      assert.deepEqual(received, ["right"]);
     }),
 });
