@@ -3,8 +3,9 @@
  * library that gives a wrong answer keeps it from loading, and so the program from starting.
  */
 
+import { openLibcryptoDigest } from "./ffi/libcrypto_digest.ts";
 import { openLibcryptoPublicKeys } from "./ffi/libcrypto_public_keys.ts";
 import { PORTABLE_PUBLIC_KEYS } from "./lib/crypto/portable_public_keys.ts";
 import { serveLane } from "./lib/runtime/job_lane.ts";
 
-serveLane(() => openLibcryptoPublicKeys() ?? PORTABLE_PUBLIC_KEYS);
+serveLane(() => openLibcryptoPublicKeys() ?? PORTABLE_PUBLIC_KEYS, openLibcryptoDigest);

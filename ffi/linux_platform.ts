@@ -4,6 +4,7 @@ import type { Platform } from "../lib/runtime/ports.ts";
 import { openIpSocket } from "./ip_socket.ts";
 import { libc } from "./libc.ts";
 import { openLibcrypto } from "./libcrypto.ts";
+import { openLibcryptoDigest } from "./libcrypto_digest.ts";
 import { openLibcryptoPublicKeys } from "./libcrypto_public_keys.ts";
 import { openNetlink } from "./netlink_socket.ts";
 import { makeReadiness } from "./readiness.ts";
@@ -19,6 +20,7 @@ export function linuxPlatform(jobWorkerUrl: URL): Platform {
     makeReadiness,
     openEspProvider: openLibcrypto,
     openPublicKeyProvider: openLibcryptoPublicKeys,
+    openDigest: openLibcryptoDigest,
     jobWorkerUrl,
   };
 }

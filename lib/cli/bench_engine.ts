@@ -12,6 +12,7 @@ import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
 import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
 import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
+import { type Digest, digest } from "../crypto/rhash.ts";
 import type { OutgoingPacket } from "../engine/effects.ts";
 import { Engine } from "../engine/engine.ts";
 import type { ControlSettings } from "../hip/constants.ts";
@@ -30,6 +31,7 @@ export const RESPONDER_ADDRESS: Uint8Array = mappedAddress(192, 0, 2, 1);
 export interface BenchProviders {
   readonly esp: EspProvider;
   readonly publicKeys: PublicKeyProvider;
+  readonly digest: Digest;
 }
 
 /** The best that the machine has, as an agent without configuration takes it. */
@@ -37,6 +39,7 @@ export function benchProviders(platform: Platform): BenchProviders {
   return {
     esp: platform.openEspProvider() ?? PORTABLE_PROVIDER,
     publicKeys: platform.openPublicKeyProvider() ?? PORTABLE_PUBLIC_KEYS,
+    digest: platform.openDigest() ?? digest,
   };
 }
 
@@ -73,6 +76,7 @@ export class BenchEngine {
         hitSuites: [1, 2, 5],
       },
       espProvider: new EspCipherPool(providers.esp),
+      digest: providers.digest,
       random: SYSTEM_RANDOM,
       logger: SILENT,
       firstR1Generation: 1n,

@@ -49,6 +49,12 @@ export function rhashLength(rhash: Rhash): number {
   return LENGTHS[rhash];
 }
 
+/**
+ * How `digest` is called, for whoever computes it: `ffi/libcrypto_digest.ts` does it quicker for few
+ * octets, and passes the same tests.
+ */
+export type Digest = (rhash: Rhash, ...parts: Uint8Array[]) => Uint8Array;
+
 /** The hash over all parts after one another, `rhashLength(rhash)` octets. */
 export function digest(rhash: Rhash, ...parts: Uint8Array[]): Uint8Array {
   if (rhash === "cshake128") {

@@ -15,6 +15,7 @@ import { Queue } from "../base/queue.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { hitSuiteId } from "../identity/hit.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
+import { digest } from "../crypto/rhash.ts";
 import { AccessList } from "../hip/access_list.ts";
 import { Association } from "../hip/association.ts";
 import type {
@@ -117,6 +118,7 @@ export class Engine {
       access: this.#access,
       settings: this.#settings,
       random: options.random,
+      digest: options.digest ?? digest,
       firstR1Generation: options.firstR1Generation,
     }, {
       transmit: (now, addresses, packet) =>

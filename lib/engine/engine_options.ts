@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { PrivateHostIdentity } from "../crypto/host_key.ts";
+import type { Digest } from "../crypto/rhash.ts";
 import type { AccessList } from "../hip/access_list.ts";
 import type { ControlSettings } from "../hip/constants.ts";
 import type { ExchangePolicy } from "../hip/jobs.ts";
@@ -23,6 +24,8 @@ export interface EngineOptions {
   /** Whom we serve, and how; everybody alike when absent. */
   readonly access?: AccessList;
   readonly espProvider: EspProvider;
+  /** Who hashes for the puzzles that we pose; `digest` of `rhash.ts` when absent. */
+  readonly digest?: Digest;
   readonly random: Random;
   readonly logger: Logger;
   /** What differs from `DEFAULT_CONTROL_SETTINGS`. */

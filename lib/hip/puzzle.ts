@@ -6,7 +6,7 @@
  */
 
 import { constantTimeEqual } from "../base/bytes.ts";
-import { digest, type Rhash, rhashLength } from "../crypto/rhash.ts";
+import { type Digest, digest, type Rhash, rhashLength } from "../crypto/rhash.ts";
 import type { SolvePuzzleJob, SolvePuzzleResult } from "./jobs.ts";
 
 /** To whom a puzzle is posed. Everything in it comes back with the I2 or is known without state. */
@@ -29,13 +29,15 @@ export interface PuzzleSubject {
  * Opaque is our addition: with a counter in it no Initiator gets the same #I twice (§4.1.2).
  *
  * @param secret S, known to the Responder alone and renewed with its R1.
+ * @param compute Who hashes.
  */
 export function puzzleRandomI(
   rhash: Rhash,
   secret: Uint8Array,
   subject: PuzzleSubject,
+  compute: Digest = digest,
 ): Uint8Array {
-  return digest(
+  return compute(
     rhash,
     secret,
     subject.initiatorHit,
@@ -53,6 +55,7 @@ export type PuzzleRefusal = "hip-unknown-puzzle" | "hip-puzzle-failed";
  * The Responder's check of SOLUTION: that it issued this #I, then the one hash (§6.9 step 8).
  *
  * @param difficultyK The #K that was issued; the one in SOLUTION is not asked.
+ * @param compute Who hashes.
  * @returns Undefined when the solution is right.
  */
 export function checkSolution(
@@ -60,13 +63,14 @@ export function checkSolution(
   secret: Uint8Array,
   subject: PuzzleSubject,
   difficultyK: number,
-  answer: { readonly randomI: Uint8Array; readonly solutionJ: Uint8Array },
+  { randomI, solutionJ }: { readonly randomI: Uint8Array; readonly solutionJ: Uint8Array },
+  compute: Digest = digest,
 ): PuzzleRefusal | undefined {
-  if (!constantTimeEqual(answer.randomI, puzzleRandomI(rhash, secret, subject))) {
+  if (!constantTimeEqual(randomI, puzzleRandomI(rhash, secret, subject, compute))) {
     return "hip-unknown-puzzle";
   }
   const { initiatorHit, responderHit } = subject;
-  return solves(rhash, difficultyK, answer.randomI, initiatorHit, responderHit, answer.solutionJ)
+  return solves(rhash, difficultyK, randomI, initiatorHit, responderHit, solutionJ, compute)
     ? undefined
     : "hip-puzzle-failed";
 }
@@ -83,14 +87,18 @@ export function solves(
   initiatorHit: Uint8Array,
   responderHit: Uint8Array,
   solutionJ: Uint8Array,
+  compute: Digest = digest,
 ): boolean {
   const length = rhashLength(rhash);
   if (randomI.length !== length || solutionJ.length !== length) return false;
-  return lowBitsAreZero(digest(rhash, randomI, initiatorHit, responderHit, solutionJ), difficultyK);
+  return lowBitsAreZero(
+    compute(rhash, randomI, initiatorHit, responderHit, solutionJ),
+    difficultyK,
+  );
 }
 
 /** One slice of the search; the caller goes on from `nextJ` while the lifetime lasts. */
-export function solvePuzzle(job: SolvePuzzleJob): SolvePuzzleResult {
+export function solvePuzzle(job: SolvePuzzleJob, compute: Digest = digest): SolvePuzzleResult {
   const { rhash, randomI, initiatorHit, responderHit, difficultyK, firstJ, tries } = job;
   const offset = randomI.length + initiatorHit.length + responderHit.length;
   const input = new Uint8Array(offset + firstJ.length);
@@ -100,7 +108,7 @@ export function solvePuzzle(job: SolvePuzzleJob): SolvePuzzleResult {
   const candidate = input.subarray(offset);
   candidate.set(firstJ);
   for (let tried = 1; tried <= tries; tried++) {
-    const isSolved = lowBitsAreZero(digest(rhash, input), difficultyK);
+    const isSolved = lowBitsAreZero(compute(rhash, input), difficultyK);
     const solutionJ = isSolved ? candidate.slice() : undefined;
     increment(candidate);
     if (isSolved) {

@@ -13,7 +13,7 @@ import type { DropReason } from "../base/drop_reason.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
 import { earliest, type Instant, milliseconds, seconds } from "../base/time.ts";
 import type { PrivateHostIdentity, PublicHostIdentity } from "../crypto/host_key.ts";
-import { rhashOfSuite } from "../crypto/rhash.ts";
+import { type Digest, rhashOfSuite } from "../crypto/rhash.ts";
 import { hitSuiteId, isHit } from "../identity/hit.ts";
 import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
@@ -56,6 +56,8 @@ export interface DeskOptions {
   readonly access: AccessList;
   readonly settings: ControlSettings;
   readonly random: Random;
+  /** Who hashes for puzzles. */
+  readonly digest: Digest;
   readonly firstR1Generation: bigint;
 }
 
@@ -190,7 +192,8 @@ export class ResponderDesk {
     opaque[0] = number >> 8;
     opaque[1] = number;
     const subject = puzzleSubject(packet.senderHit, hit, addresses, opaque);
-    const randomI = puzzleRandomI(rhashOfSuite(hitSuiteId(hit)), entry.secret, subject);
+    const rhash = rhashOfSuite(hitSuiteId(hit));
+    const randomI = puzzleRandomI(rhash, entry.secret, subject, this.#options.digest);
     const r1 = entry.prepared.fill(addresses, packet.senderHit, number, randomI);
     this.#context.transmit(now, addresses, r1);
     return undefined;
@@ -228,6 +231,7 @@ export class ResponderDesk {
       puzzleSubject(peerHit, local.identity.hit, addresses, solution.opaque),
       entry.difficultyK,
       solution,
+      this.#options.digest,
     );
     if (refusal !== undefined) return refusal;
     // From here on the sender has earned an answer, malformed or not (§6.9.1).

@@ -9,6 +9,7 @@ import { wipe } from "../base/bytes.ts";
 import { extractKeymat } from "../crypto/keymat.ts";
 import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
 import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
+import { type Digest, digest } from "../crypto/rhash.ts";
 import { SeededRandom } from "../crypto/seeded_random.ts";
 import { generateHostIdentity } from "../identity/host_identity.ts";
 import { emitHipPacket, HIP_PACKET_MAXIMUM, parseHipPacket } from "../wire/hip/packet.ts";
@@ -38,13 +39,15 @@ import { acceptI2, buildR1 } from "./responder.ts";
  * whatever else is thrown is a mistake of ours.
  *
  * @param publicKeys Who computes signatures and Diffie-Hellman.
+ * @param compute Who hashes for puzzles.
  */
 export function runJob(
   job: Job,
   publicKeys: PublicKeyProvider = PORTABLE_PUBLIC_KEYS,
+  compute: Digest = digest,
 ): JobResult {
   try {
-    return dispatch(job, publicKeys);
+    return dispatch(job, publicKeys, compute);
   } catch (error) {
     if (!(error instanceof MalformedPacketError)) throw error;
     const reason = error.what === PARAMETER_ORDER ? "hip-parameter-order" : "hip-malformed";
@@ -52,14 +55,14 @@ export function runJob(
   }
 }
 
-function dispatch(job: Job, publicKeys: PublicKeyProvider): JobResult {
+function dispatch(job: Job, publicKeys: PublicKeyProvider, compute: Digest): JobResult {
   switch (job.kind) {
     case "build-r1":
       return buildR1(job, publicKeys);
     case "verify-r1":
       return verifyR1(job, publicKeys);
     case "solve-puzzle":
-      return solvePuzzle(job);
+      return solvePuzzle(job, compute);
     case "build-i2":
       return buildI2(job, publicKeys);
     case "accept-i2":

@@ -31,7 +31,7 @@ import { IdentityStore } from "./identity_store.ts";
 import { WorkerJobRunner } from "./job_runner.ts";
 import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
 import { Loop } from "./loop.ts";
-import { chooseProvider, makeEngine, requireLibcrypto } from "./make_engine.ts";
+import { chooseDigest, chooseProvider, makeEngine, requireLibcrypto } from "./make_engine.ts";
 import { NameService } from "./name_service.ts";
 import { NetlinkClient } from "./netlink_client.ts";
 import { ownIdentities } from "./own_identities.ts";
@@ -110,7 +110,8 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   undo.push("Stopping the workers", () => jobs.close());
   await jobs.ready;
   requireLibcrypto(config, jobs.publicKeys);
-  const engine = makeEngine({ config, identities, espProvider, logger });
+  const digest = chooseDigest(config, platform);
+  const engine = makeEngine({ config, identities, espProvider, digest, logger });
   await prepareR1s(engine, jobs);
   const contacts = new ContactsFile(paths.contactsFile, () => engine.contacts.list(), logger);
   undo.push("Noting where peers are", () => contacts.close());

@@ -2,6 +2,7 @@
 
 import { PORTABLE_PUBLIC_KEYS } from "../crypto/portable_public_keys.ts";
 import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
+import type { Digest } from "../crypto/rhash.ts";
 import type { Job } from "../hip/jobs.ts";
 import { runJob } from "../hip/run_job.ts";
 import { rehearseExchanges, rehearsePuzzles } from "./job_rehearsal.ts";
@@ -13,11 +14,17 @@ import { SYSTEM_RANDOM } from "./system_random.ts";
  * worker's module.
  *
  * @param openPublicKeys Not called for puzzles. What it throws keeps the worker from loading.
+ * @param openDigest Called for puzzles only; the same holds for it. The runtime hashes when there
+ *   is none.
  */
-export function serveLane(openPublicKeys: () => PublicKeyProvider): void {
+export function serveLane(
+  openPublicKeys: () => PublicKeyProvider,
+  openDigest?: () => Digest | undefined,
+): void {
   const isPuzzles = self.name === PUZZLE_LANE;
   const publicKeys = isPuzzles ? PORTABLE_PUBLIC_KEYS : openPublicKeys();
-  const run = (job: Job) => runJob(job, publicKeys);
+  const compute = isPuzzles ? openDigest?.() : undefined;
+  const run = (job: Job) => runJob(job, publicKeys, compute);
   const rehearse = isPuzzles ? rehearsePuzzles : rehearseExchanges;
   serveJobs(run, publicKeys.name, rehearse(run, SYSTEM_RANDOM));
 }

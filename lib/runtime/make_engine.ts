@@ -5,6 +5,7 @@ import type { Logger } from "../base/logger.ts";
 import { EspCipherPool } from "../crypto/esp_cipher_pool.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import { PORTABLE_PROVIDER } from "../crypto/portable_suites.ts";
+import { type Digest, digest } from "../crypto/rhash.ts";
 import { Engine } from "../engine/engine.ts";
 import { AccessList } from "../hip/access_list.ts";
 import type { Config } from "./config.ts";
@@ -28,6 +29,14 @@ export function chooseProvider(
   return provider;
 }
 
+/** Who hashes for puzzles: libcrypto where the configuration lets it, else the runtime. */
+export function chooseDigest(
+  { crypto }: Pick<Config, "crypto">,
+  platform: Pick<Platform, "openDigest">,
+): Digest {
+  return (crypto === "portable" ? undefined : platform.openDigest()) ?? digest;
+}
+
 /**
  * Takes what is to be used for what the configuration wants.
  *
@@ -46,15 +55,18 @@ export interface EngineParts {
   /** The default one first. */
   readonly identities: readonly StoredIdentity[];
   readonly espProvider: EspProvider;
+  readonly digest: Digest;
   readonly logger: Logger;
 }
 
-export function makeEngine({ config, identities, espProvider, logger }: EngineParts): Engine {
+export function makeEngine(parts: EngineParts): Engine {
+  const { config, identities, espProvider, digest, logger } = parts;
   return new Engine({
     identities,
     policy: exchangePolicy(config),
     access: new AccessList(config.peers),
     espProvider: new EspCipherPool(espProvider),
+    digest,
     random: SYSTEM_RANDOM,
     logger,
     settings: controlSettings(config),

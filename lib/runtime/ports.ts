@@ -10,6 +10,7 @@ import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Instant } from "../base/time.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { PublicKeyProvider } from "../crypto/public_key_provider.ts";
+import type { Digest } from "../crypto/rhash.ts";
 import type { JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
@@ -253,6 +254,13 @@ export interface Platform {
    * @throws {Error} When the library gives a wrong answer to a known question.
    */
   openPublicKeyProvider(): PublicKeyProvider | undefined;
+
+  /**
+   * Hashes on the system's libcrypto, for this thread; undefined when it has none that can be used.
+   *
+   * @throws {Error} When the library gives a wrong answer to a known question.
+   */
+  openDigest(): Digest | undefined;
 
   /** The module of workers that do public-key work with libcrypto where it can be used. */
   readonly jobWorkerUrl: URL;

@@ -18,6 +18,7 @@ import {
 } from "../../lib/cli/bench_report.ts";
 import { PORTABLE_PUBLIC_KEYS } from "../../lib/crypto/portable_public_keys.ts";
 import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
+import { digest } from "../../lib/crypto/rhash.ts";
 import { median, percentile } from "../../lib/cli/bench_statistics.ts";
 import { COLUMNS } from "../../lib/cli/output.ts";
 
@@ -224,7 +225,7 @@ Deno.test("hip bench sets what a Responder bears beside its bare work, and many 
 });
 
 Deno.test("what hip bench measures in one engine comes about with real packets and states", () => {
-  const providers = { esp: PORTABLE_PROVIDER, publicKeys: PORTABLE_PUBLIC_KEYS };
+  const providers = { esp: PORTABLE_PROVIDER, publicKeys: PORTABLE_PUBLIC_KEYS, digest };
   const crowd = BenchCrowd.before(providers, { puzzleDifficultyKMax: 0 });
   crowd.populate(1, 40);
   crowd.rest();

@@ -13,6 +13,7 @@ const PLATFORM: Platform = {
   makeReadiness: () => assert.fail("makeReadiness"),
   openEspProvider: () => assert.fail("openEspProvider"),
   openPublicKeyProvider: () => assert.fail("openPublicKeyProvider"),
+  openDigest: () => assert.fail("openDigest"),
   jobWorkerUrl: new URL("no:worker"),
 };
 
