@@ -23,7 +23,8 @@ export function ownIdentities(
   if (store.names().length === 0) makeFirst(config, store, logger);
   const used = config.identities.length === 0 ? store.names() : config.identities;
   const chosen = config.identity === "" ? chosenBy(store, used) : config.identity;
-  if (!used.includes(chosen)) {
+  // Where all are in use, one that is not among them does not exist, which `read` says.
+  if (config.identities.length > 0 && !used.includes(chosen)) {
     throw new UserError(
       `identity = ${chosen} is not one of identities = ${used.join(", ")}. Add it there.`,
     );

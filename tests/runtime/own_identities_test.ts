@@ -55,6 +55,7 @@ Deno.test("ownIdentities() takes those that the configuration names, and its def
       problem(["mail"], "web"),
       "identity = web is not one of identities = mail. Add it there.",
     );
+    assert.match(problem([], "play"), /no identity named "play"\. There are: mail, web, work/);
     assert.match(
       problem(["mail", "play"]),
       /no identity named "play"\. There are: mail, web, work/,
