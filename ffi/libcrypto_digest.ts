@@ -3,6 +3,7 @@
  * tenth of what it does by the runtime, whose own call outweighs the hash.
  */
 
+import { briefOctets } from "../lib/base/brief_octets.ts";
 import { bytesEqual, fromHex } from "../lib/base/bytes.ts";
 import { type Digest, digest, type Rhash, rhashLength } from "../lib/crypto/rhash.ts";
 import { cString, fixedBytes, openLibrary, pointerTo } from "./libcrypto_symbols.ts";
@@ -56,7 +57,7 @@ const KNOWN: Readonly<Record<Rhash, string>> = {
 
 /**
  * The hashes; undefined where the system has no libcrypto that knows all of them. They stay within
- * their thread.
+ * their thread. What they give is not to be kept (`briefOctets`): they serve puzzles.
  *
  * @throws {Error} When the library gives a wrong answer to a known question.
  */
@@ -95,7 +96,7 @@ export function openLibcryptoDigest(): Digest | undefined {
     if (!isDone) throw new Error(`libcrypto did not compute ${NAMES[rhash]}`);
     // It may begin with a secret.
     input.fill(0, 0, length);
-    const result = new Uint8Array(outputLength);
+    const result = briefOctets(outputLength);
     for (let i = 0; i < outputLength; i++) result[i] = output[i]!;
     return result;
   };

@@ -3,9 +3,11 @@
  * version, checksum, type (RFC 7401 §5.1, §5.4).
  */
 
+import { briefOctets } from "../base/brief_octets.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { isHit } from "../identity/hit.ts";
 import type { AddressPair } from "../hip/association_context.ts";
+import { PACKET } from "../wire/hip/code_points.ts";
 import {
   checksumOk,
   HIP_FIELD,
@@ -41,10 +43,14 @@ export interface AdmittedPacket {
   readonly addresses: AddressPair;
 }
 
-/** Copies, which lie in one block: making three costs more than all checks together. */
+/**
+ * Copies, which lie in one block: making three costs more than all checks together. Nothing of an
+ * I1 is kept.
+ */
 export function takeIn(octets: Uint8Array, addresses: AddressPair): AdmittedPacket {
   const length = lengthOf(octets);
-  const block = new Uint8Array(32 + length);
+  const isI1 = (octets[HIP_FIELD.packetType]! & 0x7f) === PACKET.I1;
+  const block = isI1 ? briefOctets(32 + length) : new Uint8Array(32 + length);
   block.set(addresses.local, 0);
   block.set(addresses.peer, 16);
   block.set(octets.subarray(0, length), 32);

@@ -6,6 +6,7 @@
  * Work per I1: one copy of the R1, and a sum over 100 octets or so.
  */
 
+import { briefOctets } from "../base/brief_octets.ts";
 import { finishSum, pseudoHeaderSum, sumBytes } from "../wire/checksum.ts";
 import { PARAMETER } from "../wire/hip/code_points.ts";
 import { HIP_FIELD, HIP_PROTOCOL, parseHipPacket } from "../wire/hip/packet.ts";
@@ -36,7 +37,7 @@ export class PreparedR1 {
   }
 
   /**
-   * A copy for one Initiator, with its checksum.
+   * A copy for one Initiator, with its checksum; to be sent, not kept (`briefOctets`).
    *
    * @param opaque 0 to 65535.
    * @param randomI As wide as RHASH.
@@ -52,7 +53,8 @@ export class PreparedR1 {
         `Cannot use #I of ${randomI.length} octets: need ${this.#randomILength}`,
       );
     }
-    const r1 = this.#template.slice();
+    const r1 = briefOctets(this.#template.length);
+    r1.set(this.#template);
     r1.set(receiverHit, HIP_FIELD.receiverHit);
     r1[this.#opaqueAt] = opaque >>> 8;
     r1[this.#opaqueAt + 1] = opaque;

@@ -70,6 +70,8 @@ export class HipPacket {
   readonly bytes: Uint8Array;
   /** In wire order. */
   readonly parameters: readonly RawParameter[];
+  #senderHit: Uint8Array | undefined;
+  #receiverHit: Uint8Array | undefined;
 
   /** Use `parseHipPacket`: it checks what this constructor takes for granted. */
   constructor(bytes: Uint8Array, parameters: readonly RawParameter[]) {
@@ -96,11 +98,17 @@ export class HipPacket {
   }
 
   get senderHit(): Uint8Array {
-    return this.bytes.subarray(HIP_FIELD.senderHit, HIP_FIELD.senderHit + 16);
+    return this.#senderHit ??= this.bytes.subarray(
+      HIP_FIELD.senderHit,
+      HIP_FIELD.senderHit + 16,
+    );
   }
 
   get receiverHit(): Uint8Array {
-    return this.bytes.subarray(HIP_FIELD.receiverHit, HIP_FIELD.receiverHit + 16);
+    return this.#receiverHit ??= this.bytes.subarray(
+      HIP_FIELD.receiverHit,
+      HIP_FIELD.receiverHit + 16,
+    );
   }
 
   /** Whether a parameter of this type is present. */
