@@ -13,7 +13,7 @@
 
 import { compareBytes, concatBytes } from "../base/bytes.ts";
 import { cipherKeyLength } from "./hip_cipher.ts";
-import { hipMac } from "./mac.ts";
+import { HipMac, hipMac } from "./mac.ts";
 import { type Rhash, rhashLength } from "./rhash.ts";
 
 /** What is kept to draw further keys later; plain values that can cross to another thread. */
@@ -74,13 +74,15 @@ export function drawKeymat(k: Keymat, index: number, length: number): Uint8Array
     );
   }
   const drawn = new Uint8Array(length);
+  const mac = new HipMac(k.rhash, k.prk);
   let block: Uint8Array = new Uint8Array(0);
   for (let start = 0, counter = 1; start < end; start += blockLength, counter++) {
-    block = hipMac(k.rhash, k.prk, block, k.info, Uint8Array.of(counter));
+    block = mac.of(block, k.info, Uint8Array.of(counter));
     if (start + blockLength <= index) continue;
     const from = Math.max(index - start, 0);
     drawn.set(block.subarray(from, Math.min(blockLength, end - start)), start + from - index);
   }
+  mac.wipe();
   return drawn;
 }
 

@@ -44,7 +44,7 @@ import { Inactivity } from "./inactivity.ts";
 import { type Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
 import { discardSecrets, PEER_SILENT, Rekeying } from "./rekeying.ts";
-import { installSecurity, makeInboundSa } from "./security.ts";
+import { installSecurity, makeInboundSa, makeSecurity } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 
 export class Association implements AssociationHandle {
@@ -309,11 +309,11 @@ export class Association implements AssociationHandle {
     const keys = new StoredKeys(result, this.peerHit);
     this.#hits.holdPeerIn(keys.peerHit);
     this.#removeSecurity();
-    const inbound = makeInboundSa(this.#context, this.localHit, this.peerHit, spi, keys);
-    const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
+    const spis = { inbound: spi, outbound: outboundSpi };
+    const security = makeSecurity(this.#context, this, keys, spis, addresses);
     // The Initiator may send at once; what it sends is what ends R2-SENT.
-    inbound.isActive = true;
-    this.#context.awaitData(inbound, this);
+    security.inbound.isActive = true;
+    this.#context.awaitData(security.inbound, this);
     this.isPeerAnonymous = isAnonymous(i2);
     this.role = "responder";
     this.#attempt = undefined;

@@ -6,7 +6,7 @@ import { type EspProvider, espSuite } from "../crypto/esp_suite.ts";
 import { drawEspKeys, type EspKeys } from "../crypto/keymat.ts";
 import { type EsnMode, InboundSa, OutboundSa } from "../esp/security_association.ts";
 import type { SaDatabase } from "../esp/sa_database.ts";
-import type { AddressPair } from "./association_context.ts";
+import type { AddressPair, HitPair } from "./association_context.ts";
 import type { ControlKeys, Security } from "./control_keys.ts";
 
 /** Where SAs come from and go to. */
@@ -15,6 +15,12 @@ export interface SecurityContext {
   readonly espProvider: EspProvider;
   readonly saDatabase: SaDatabase;
   readonly settings: { readonly esn: EsnMode; readonly hardOctets: number };
+}
+
+/** Keys of both directions. */
+interface DrawnKeys {
+  readonly outbound: EspKeys;
+  readonly inbound: EspKeys;
 }
 
 /** Where in which KEYMAT the keys of a pair of SAs begin. */
@@ -40,17 +46,8 @@ export function makeInboundSa(
   esn: EsnMode = context.settings.esn,
 ): InboundSa {
   const drawn = drawKeys(source, localHit, peerHit);
-  const inbound = new InboundSa({
-    spi,
-    suiteId: source.espSuite,
-    localHit,
-    peerHit,
-    opener: context.espProvider.opener(source.espSuite, drawn.inbound),
-    esn,
-    hardOctets: context.settings.hardOctets,
-  });
+  const inbound = installInbound(context, { localHit, peerHit }, spi, source, drawn, esn);
   wipeKeys(drawn.inbound, drawn.outbound);
-  context.saDatabase.installInbound(inbound);
   return inbound;
 }
 
@@ -60,31 +57,38 @@ export function makeInboundSa(
  */
 export function makeOutboundSa(
   context: SecurityContext,
-  { localHit, peerHit }: { readonly localHit: Uint8Array; readonly peerHit: Uint8Array },
+  hits: HitPair,
   spi: number,
   source: EspKeySource,
   addresses: AddressPair,
 ): OutboundSa {
-  const drawn = drawKeys(source, localHit, peerHit);
-  const outbound = new OutboundSa({
-    spi,
-    suiteId: source.espSuite,
-    localHit,
-    peerHit,
-    sealer: context.espProvider.sealer(source.espSuite, drawn.outbound, context.random),
-    localAddress: addresses.local,
-    peerAddress: addresses.peer,
-    hardOctets: context.settings.hardOctets,
-  });
+  const drawn = drawKeys(source, hits.localHit, hits.peerHit);
+  const outbound = installOutbound(context, hits, spi, source, drawn, addresses);
   wipeKeys(drawn.inbound, drawn.outbound);
-  context.saDatabase.installOutbound(outbound);
   return outbound;
+}
+
+/** Both SAs at once, as a Responder installs them (RFC 7402 §6.4, §6.6); keys are drawn once. */
+export function makeSecurity(
+  context: SecurityContext,
+  hits: HitPair,
+  keys: ControlKeys,
+  spis: { readonly inbound: number; readonly outbound: number },
+  addresses: AddressPair,
+): Security {
+  const drawn = drawKeys(keys, hits.localHit, hits.peerHit);
+  const { esn } = context.settings;
+  const inbound = installInbound(context, hits, spis.inbound, keys, drawn, esn);
+  const outbound = installOutbound(context, hits, spis.outbound, keys, drawn, addresses);
+  wipeKeys(drawn.inbound, drawn.outbound);
+  inbound.pairWith(outbound);
+  return { keys, inbound, outbound };
 }
 
 /** Puts the outbound SA beside an inbound one: the end of a base exchange. */
 export function installSecurity(
   context: SecurityContext,
-  hits: { readonly localHit: Uint8Array; readonly peerHit: Uint8Array },
+  hits: HitPair,
   keys: ControlKeys,
   inbound: InboundSa,
   outboundSpi: number,
@@ -95,11 +99,54 @@ export function installSecurity(
   return { keys, inbound, outbound };
 }
 
+function installInbound(
+  context: SecurityContext,
+  { localHit, peerHit }: HitPair,
+  spi: number,
+  { espSuite: suiteId }: EspKeySource,
+  drawn: DrawnKeys,
+  esn: EsnMode,
+): InboundSa {
+  const inbound = new InboundSa({
+    spi,
+    suiteId,
+    localHit,
+    peerHit,
+    opener: context.espProvider.opener(suiteId, drawn.inbound),
+    esn,
+    hardOctets: context.settings.hardOctets,
+  });
+  context.saDatabase.installInbound(inbound);
+  return inbound;
+}
+
+function installOutbound(
+  context: SecurityContext,
+  { localHit, peerHit }: HitPair,
+  spi: number,
+  { espSuite: suiteId }: EspKeySource,
+  drawn: DrawnKeys,
+  addresses: AddressPair,
+): OutboundSa {
+  const outbound = new OutboundSa({
+    spi,
+    suiteId,
+    localHit,
+    peerHit,
+    sealer: context.espProvider.sealer(suiteId, drawn.outbound, context.random),
+    localAddress: addresses.local,
+    peerAddress: addresses.peer,
+    hardOctets: context.settings.hardOctets,
+  });
+  context.saDatabase.installOutbound(outbound);
+  return outbound;
+}
+
 function drawKeys(
   source: EspKeySource,
   localHit: Uint8Array,
   peerHit: Uint8Array,
-): { outbound: EspKeys; inbound: EspKeys } {
+): DrawnKeys {
   const suite = espSuite(source.espSuite);
   return drawEspKeys(
     source.keymat,

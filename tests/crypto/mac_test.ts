@@ -1,8 +1,8 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, throws } from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { fromHex, toHex } from "../../lib/base/bytes.ts";
-import { hipMac } from "../../lib/crypto/mac.ts";
+import { HipMac, hipMac } from "../../lib/crypto/mac.ts";
 
 const text = (ascii: string) => new TextEncoder().encode(ascii);
 
@@ -39,6 +39,18 @@ Deno.test("hipMac() of suite 5 is KMAC128, sample 1 of SP 800-185", () => {
     toHex(hipMac("cshake128", key, fromHex("0001"), fromHex("0203"))),
     "e5780b0d3ea6f7d3a429c5706aa43a00fadbd7d49628839e3187243f456ee14e",
   );
+});
+
+Deno.test("HipMac gives one message after the other what hipMac() does, and nothing once wiped", () => {
+  const rhashes = fc.constantFrom("sha1", "sha256", "sha384", "cshake128");
+  const octets = fc.uint8Array({ maxLength: 300, size: "max" });
+  const messages = fc.array(fc.array(octets, { maxLength: 3 }), { maxLength: 4 });
+  fc.assert(fc.property(rhashes, octets, messages, (rhash, key, messages) => {
+    const mac = new HipMac(rhash, key);
+    for (const parts of messages) deepEqual(mac.of(...parts), hipMac(rhash, key, ...parts));
+    mac.wipe();
+    if (rhash === "cshake128") throws(() => mac.of(text("after")));
+  }));
 });
 
 Deno.test("hipMac() is the runtime's HMAC for keys and messages of any length, in any pieces", () => {
