@@ -61,15 +61,17 @@ export class SaDatabase {
     if (this.#inbound.size + this.#reserved.size >= this.#limit) return undefined;
     for (;;) {
       const spi = randomUint32(random);
-      if (spi < SMALLEST_SPI || this.#inbound.has(spi) || this.#reserved.has(spi)) continue;
-      this.#reserved.add(spi);
+      if (spi < SMALLEST_SPI || this.#inbound.has(keyOf(spi)) || this.#reserved.has(keyOf(spi))) {
+        continue;
+      }
+      this.#reserved.add(keyOf(spi));
       return spi;
     }
   }
 
   /** Gives back an SPI from `allocateSpi` for which no SA was installed. */
   releaseSpi(spi: number): void {
-    this.#reserved.delete(spi);
+    this.#reserved.delete(keyOf(spi));
   }
 
   /** Installs both directions, or neither; see `installInbound` and `installOutbound`. */
@@ -86,11 +88,11 @@ export class SaDatabase {
    * @returns False when its SPI is in use by another or the database is full.
    */
   installInbound(sa: InboundSa): boolean {
-    const known = this.#inbound.get(sa.spi);
+    const known = this.#inbound.get(keyOf(sa.spi));
     if (known !== undefined) return known === sa;
     if (this.#inbound.size >= this.#limit) return false;
-    this.#reserved.delete(sa.spi);
-    this.#inbound.set(sa.spi, sa);
+    this.#reserved.delete(keyOf(sa.spi));
+    this.#inbound.set(keyOf(sa.spi), sa);
     return true;
   }
 
@@ -108,14 +110,14 @@ export class SaDatabase {
     } else if (this.#outbound.size >= this.#limit) {
       return false;
     }
-    const alike = this.#outboundBySpi.get(sa.spi);
-    this.#outboundBySpi.set(sa.spi, alike === undefined ? sa : [alike, sa].flat());
+    const alike = this.#outboundBySpi.get(keyOf(sa.spi));
+    this.#outboundBySpi.set(keyOf(sa.spi), alike === undefined ? sa : [alike, sa].flat());
     return this.#outbound.add(sa);
   }
 
   /** The SA whose packets carry this SPI. */
   inboundBySpi(spi: number): InboundSa | undefined {
-    return this.#inbound.get(spi);
+    return this.#inbound.get(keyOf(spi));
   }
 
   /**
@@ -133,15 +135,15 @@ export class SaDatabase {
 
   /** The SA whose packets go to this address, 16 octets, with this SPI: for what ICMP quotes. */
   outboundBySpi(spi: number, peerAddress: Uint8Array): OutboundSa | undefined {
-    const alike = this.#outboundBySpi.get(spi) ?? [];
+    const alike = this.#outboundBySpi.get(keyOf(spi)) ?? [];
     return [alike].flat().find((sa) => bytesEqual(sa.peerAddress, peerAddress));
   }
 
   /** Removes and wipes one inbound SA. */
   removeInbound(spi: number): boolean {
-    const sa = this.#inbound.get(spi);
+    const sa = this.#inbound.get(keyOf(spi));
     if (sa === undefined) return false;
-    this.#inbound.delete(spi);
+    this.#inbound.delete(keyOf(spi));
     sa.wipe();
     return true;
   }
@@ -157,9 +159,9 @@ export class SaDatabase {
   /** Removes and wipes every SA between two HITs, in both directions. */
   removePair(localHit: Uint8Array, peerHit: Uint8Array): void {
     this.removeOutbound(localHit, peerHit);
-    for (const [spi, sa] of this.#inbound) {
+    for (const sa of this.#inbound.values()) {
       if (bytesEqual(sa.localHit, localHit) && bytesEqual(sa.peerHit, peerHit)) {
-        this.removeInbound(spi);
+        this.removeInbound(sa.spi);
       }
     }
   }
@@ -176,9 +178,19 @@ export class SaDatabase {
 
   #drop(sa: OutboundSa): void {
     this.#outbound.remove(sa);
-    const rest = [this.#outboundBySpi.get(sa.spi) ?? []].flat().filter((other) => other !== sa);
-    if (rest.length === 0) this.#outboundBySpi.delete(sa.spi);
-    else this.#outboundBySpi.set(sa.spi, rest);
+    const rest = [this.#outboundBySpi.get(keyOf(sa.spi)) ?? []].flat().filter((other) =>
+      other !== sa
+    );
+    if (rest.length === 0) this.#outboundBySpi.delete(keyOf(sa.spi));
+    else this.#outboundBySpi.set(keyOf(sa.spi), rest);
     sa.wipe();
   }
+}
+
+/**
+ * An SPI as a key: signed integers of 32 bits are values of their own, greater numbers are objects
+ * that a `Map` has to look into.
+ */
+function keyOf(spi: number): number {
+  return spi | 0;
 }
