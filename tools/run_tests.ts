@@ -14,6 +14,10 @@ import { countTests, formatTotals, storeResults, type Totals } from "./test_resu
 
 /** What a stage may take, in minutes, before it is ended and counted as failed. */
 const LIMIT_MINUTES = { tool: 4, unit: 6, system: 16 };
+
+/** Files of unit tests that run at a time, at most: each is a thread with a heap of its own. */
+const UNIT_THREADS = 4;
+
 const LIVES = "dist/lives.txt";
 const SLOWEST_SHOWN = 8;
 const SLOW_SECONDS = 0.5;
@@ -125,7 +129,8 @@ async function runTests(stage: "unit" | "system", plan: Plan): Promise<Totals> {
   const args = ["test", "--allow-all", "--no-check", `--junit-path=${report}`];
   const env: Record<string, string> = {};
   if (stage === "unit") {
-    if (!isPartial) args.push("--reporter=dot");
+    if (!isPartial) args.push("--reporter=dot", "--parallel");
+    env["DENO_JOBS"] = `${Math.min(UNIT_THREADS, navigator.hardwareConcurrency)}`;
     if (plan.filter !== undefined) args.push(`--filter=${plan.filter}`);
     args.push("--ignore=tests/system", ...(plan.paths.length > 0 ? plan.paths : ["tests"]));
   } else {
