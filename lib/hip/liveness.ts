@@ -18,8 +18,8 @@ export interface LivenessOwner {
   readonly settings: ControlSettings;
   /** Data packets that were sent, and authenticated ones that came in. */
   traffic(): { readonly packetsIn: bigint; readonly packetsOut: bigint };
-  /** Sends an UPDATE that the peer must acknowledge. */
-  ask(now: Instant): void;
+  /** Sends an UPDATE that the peer must acknowledge. @returns False when none may be sent now. */
+  ask(now: Instant): boolean;
   /** Nothing is watched any more: `watch` is to be called with the next packet that goes out. */
   release(): void;
 }
@@ -77,9 +77,8 @@ export class Liveness {
       return true;
     }
     if (this.#isAsked) return false;
-    this.#isAsked = true;
-    this.#dueAt = after(now, settings.peerPatience);
-    this.#owner.ask(now);
+    this.#isAsked = this.#owner.ask(now);
+    this.#dueAt = after(now, this.#isAsked ? settings.peerPatience : settings.peerSilence);
     return true;
   }
 }

@@ -20,8 +20,6 @@
 import { wipe } from "../base/bytes.ts";
 import { randomBytes, randomUint32 } from "../base/random.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
-import type { DhKeyPair } from "../crypto/dh_group.ts";
-import type { Keymat } from "../crypto/keymat.ts";
 import { rhashLength } from "../crypto/rhash.ts";
 import { type EsnMode, type InboundSa, NO_REKEY_LIMITS } from "../esp/security_association.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
@@ -34,47 +32,12 @@ import { pathOf, type Security } from "./control_keys.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Job, JobResult } from "./jobs.ts";
 import { Liveness } from "./liveness.ts";
+import type { PeerOffer, PendingRekey } from "./pending_rekey.ts";
 import { FirstMaterial, type Material } from "./rekey_material.ts";
-import { rekeyMeaning } from "./rekey_meaning.ts";
+import { type RekeyMeaning, rekeyMeaning } from "./rekey_meaning.ts";
 import { espKeymatLength, makeInboundSa, makeOutboundSa } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 import { readUpdate, type UpdateContents, Updates, type UpdatesOptions } from "./update.ts";
-
-/** What the peer has asked for or answered. */
-interface PeerOffer {
-  readonly updateId: number;
-  readonly espInfo: EspInfo;
-  readonly publicValue: Uint8Array | undefined;
-  /** Update IDs to acknowledge once our inbound SA stands. */
-  toAcknowledge: number[];
-}
-
-/** A rekey under way. */
-interface Pending {
-  /** Whether we asked; the peer may have asked too. */
-  readonly isStarter: boolean;
-  /** Whether we send a new Diffie-Hellman key. */
-  readonly withDh: boolean;
-  readonly newSpi: number;
-  readonly until: Instant;
-  keyPair: DhKeyPair | undefined;
-  /** The Diffie-Hellman job awaited. */
-  job: number | undefined;
-  /** Our ESP_INFO, once sent. */
-  sent: { readonly updateId: number; readonly keymatIndex: number } | undefined;
-  isAcknowledged: boolean;
-  peer: PeerOffer | undefined;
-  /** The new KEYMAT, if there is to be one. */
-  keymat: Keymat | undefined;
-  /** The inbound SA, standing, and what it was drawn from. */
-  ready: Ready | undefined;
-}
-
-interface Ready {
-  readonly inbound: InboundSa;
-  readonly material: Material;
-  readonly keymatIndex: number;
-}
 
 interface Retiring {
   readonly inbound: InboundSa;
@@ -97,7 +60,7 @@ export class Rekeying {
   #liveness: Liveness | undefined;
   #security: Security;
   #material: Material;
-  #pending: Pending | undefined;
+  #pending: PendingRekey | undefined;
   /** A rekey that is held back. */
   #held: { readonly withDh: boolean } | undefined;
   /** Inbound SAs that were replaced, oldest first. */
@@ -155,10 +118,17 @@ export class Rekeying {
     this.#context.reschedule(this.#association);
   }
 
-  /** Sends an UPDATE that says nothing and that the peer must acknowledge. */
-  ask(now: Instant): void {
+  /**
+   * Sends an UPDATE that says nothing and that the peer must acknowledge.
+   *
+   * @returns False while a rekey is outstanding, which allows no other (RFC 7402 §6.8). Its own
+   *   UPDATE must be acknowledged as well.
+   */
+  ask(now: Instant): boolean {
+    if (this.#pending?.sent !== undefined || this.#updates.hasDependents) return false;
     this.#updates.send(now, [], []);
     this.#context.reschedule(this.#association);
+    return true;
   }
 
   // ---- starting --------------------------------------------------------------------------------
@@ -247,7 +217,7 @@ export class Rekeying {
   }
 
   /** @param index Of KEYMAT; counts only without new Diffie-Hellman keys (RFC 7402 §6.8 step 2). */
-  #sendOffer(now: Instant, pending: Pending, index: number, acknowledges: number[]): void {
+  #sendOffer(now: Instant, pending: PendingRekey, index: number, acknowledges: number[]): void {
     const { keyPair, peer, newSpi } = pending;
     const isNewKeymat = keyPair !== undefined ||
       (!pending.isStarter && peer?.publicValue !== undefined);
@@ -263,7 +233,7 @@ export class Rekeying {
    *
    * @returns Whether it stands; if not, a job is under way or the rekey was given up.
    */
-  #prepare(now: Instant, pending: Pending, peer: PeerOffer): boolean {
+  #prepare(now: Instant, pending: PendingRekey, peer: PeerOffer): boolean {
     const old = this.#material;
     const keyPair = pending.keyPair ?? old.keyPair;
     const peerPublicValue = peer.publicValue ?? old.peerPublicValue;
@@ -348,6 +318,10 @@ export class Rekeying {
   /** The rekey came to nothing; the old SAs stay (RFC 7402 §6.8 step 4). */
   #giveUp(now: Instant, why: string): void {
     this.#context.drop(now, "hip-rekey-failed", why);
+    const { sent, peer } = this.#pending!;
+    // Neither end may go on with what is gone here: ours is not sent again, the peer's begins anew.
+    if (sent !== undefined) this.#updates.cancel(sent.updateId);
+    for (const updateId of peer?.toAcknowledge ?? []) this.#updates.putBack(updateId);
     this.#discardPending();
     this.#startLater(now);
   }
@@ -377,11 +351,21 @@ export class Rekeying {
     const pending = this.#pending;
     if (pending?.sent !== undefined && acknowledged.includes(pending.sent.updateId)) {
       pending.isAcknowledged = true;
-      this.#advance(now);
+      // With another offer it does not complete the former one.
+      if (!isNew || this.#meaningOf(update.espInfo) !== "instead") this.#advance(now);
     }
     if (isNew) this.#handleParameters(now, update.updateId!, update);
     if (this.#held !== undefined) this.start(now, this.#held.withDh);
     this.#context.reschedule(this.#association);
+  }
+
+  #meaningOf(espInfo: EspInfo | undefined): RekeyMeaning {
+    if (espInfo === undefined) return "nothing";
+    return rekeyMeaning(espInfo, {
+      current: this.#security.outbound.spi,
+      former: this.#formerSpi,
+      asked: this.#pending?.peer?.espInfo,
+    });
   }
 
   #handleParameters(now: Instant, updateId: number, update: UpdateContents): void {
@@ -409,12 +393,7 @@ export class Rekeying {
       toAcknowledge: [updateId],
     };
     const asked = this.#pending?.peer;
-    const meaning = rekeyMeaning(espInfo, {
-      current: this.#security.outbound.spi,
-      former: this.#formerSpi,
-      asked: asked?.espInfo,
-    });
-    switch (meaning) {
+    switch (this.#meaningOf(espInfo)) {
       case "nothing":
         this.#updates.acknowledge([updateId]);
         return;
@@ -446,7 +425,7 @@ export class Rekeying {
       const index = Math.max(peer.espInfo.keymatIndex, this.#material.nextIndex);
       const withDh = peer.publicValue !== undefined || !this.#fits(index);
       if (!this.#begin(now, false, withDh, peer)) {
-        this.#updates.putBack(peer.toAcknowledge[0]!);
+        for (const updateId of peer.toAcknowledge) this.#updates.putBack(updateId);
         this.#context.drop(now, "hip-busy", "no SPI is free");
         return;
       }
@@ -462,12 +441,12 @@ export class Rekeying {
    */
   #handleRestart(now: Instant, peer: PeerOffer): void {
     const pending = this.#pending!;
+    peer.toAcknowledge.unshift(...pending.peer!.toAcknowledge);
     if (pending.sent === undefined && !pending.isStarter) {
       this.#discardPending();
       this.#handleOffer(now, peer);
       return;
     }
-    peer.toAcknowledge.unshift(...pending.peer!.toAcknowledge);
     pending.peer = peer;
     // A key agreement with the former key; that our own key is made is still awaited.
     if (!pending.withDh || pending.keyPair !== undefined) pending.job = undefined;
@@ -537,9 +516,15 @@ export class Rekeying {
     this.#context.reschedule(this.#association);
   }
 
+  /** Not while the peer may be done with this rekey: then an UPDATE without ACK ends everything. */
+  get #giveUpAt(): Instant | undefined {
+    const { sent, isAcknowledged, until } = this.#pending!;
+    return sent !== undefined && !isAcknowledged ? undefined : until;
+  }
+
   /** When `handleTimeout` has work. */
   nextTimeout(): Instant | undefined {
-    const rekey = this.#pending === undefined ? this.#startAt : this.#pending.until;
+    const rekey = this.#pending === undefined ? this.#startAt : this.#giveUpAt;
     let next = earliest(rekey, this.#begunUpdates?.nextTimeout());
     next = earliest(next, this.#liveness?.dueAt);
     for (const { removeAt } of this.#retiring) next = earliest(next, removeAt);
@@ -558,7 +543,7 @@ export class Rekeying {
       return "the peer did not acknowledge UPDATE";
     }
     if (this.#pending !== undefined) {
-      if (this.#pending.until <= now) this.#giveUp(now, "the peer did not finish it");
+      if ((this.#giveUpAt ?? Infinity) <= now) this.#giveUp(now, "the peer did not finish it");
     } else if (this.#startAt !== undefined && this.#startAt <= now) {
       this.start(now, this.#context.settings.rekeyWithDh);
     }

@@ -140,6 +140,15 @@ export class Updates {
     return updateId;
   }
 
+  /** Sends an UPDATE of ours no more; what it acknowledged is acknowledged without it. */
+  cancel(updateId: number): void {
+    const outstanding = this.#outstanding.get(updateId);
+    this.#outstanding.delete(updateId);
+    for (const answered of this.#answered) {
+      if (outstanding?.acknowledges.includes(answered.updateId)) answered.packet = undefined;
+    }
+  }
+
   /** Sends an UPDATE that only acknowledges (§5.3.5). */
   acknowledge(updateIds: readonly number[]): void {
     this.#markAcknowledged(updateIds);
@@ -166,10 +175,11 @@ export class Updates {
     const signed = this.#signing.get(job);
     this.#signing.delete(job);
     if (signed === undefined || packet === undefined) return;
+    const outstanding = signed.own === undefined ? undefined : this.#outstanding.get(signed.own);
+    if (signed.own !== undefined && outstanding === undefined) return;
     for (const answered of this.#answered) {
       if (signed.acknowledges.includes(answered.updateId)) answered.packet = packet;
     }
-    const outstanding = signed.own === undefined ? undefined : this.#outstanding.get(signed.own);
     if (outstanding !== undefined) {
       outstanding.packet = packet;
       outstanding.transmissions++;

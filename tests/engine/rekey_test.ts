@@ -356,6 +356,51 @@ Deno.test("ESP-252 a rekey whose key cannot be made leaves the SAs in use, and a
   assert.equal(b.engine.rekey(pair.now, new Uint8Array(16), { withDh: false }), false);
 });
 
+Deno.test("ESP-233 a rekey that has its ACK but no answer is outstanding still: nobody asks for a sign of life", () => {
+  const story = new UpdateStory();
+  const { a, b, pair } = story;
+  story.rekey(a);
+  pair.advance(seconds(10));
+  pair.passes = (_, from) => from !== a;
+  story.rekey(b);
+  story.give(story.forge({ ack: [1] }));
+  const before = story.updates().length;
+  for (let i = 0; i < 20; i++) {
+    pair.ping(b, a, 8);
+    pair.advance(seconds(1));
+  }
+  assert.equal(story.updates().length, before);
+});
+
+Deno.test("ESP-252 of crossing rekeys one comes to nothing: its offer is not sent again, the other one begins anew, and both ends agree", () => {
+  const story = new UpdateStory();
+  const { a, b, pair } = story;
+  const old = spis(story);
+  let failures = 0;
+  pair.tamper = (job, result, at) =>
+    at === a && job.kind === "agree-dh" && failures++ === 0
+      ? { kind: "failed", reason: "hip-job-failed", detail: "worker died" }
+      : result;
+  let isLost = true;
+  pair.passes = ({ bytes }, from) => from === b || bytes[2] !== PACKET.UPDATE || !isLost;
+  a.engine.rekey(pair.now, b.hit, { withDh: true });
+  b.engine.rekey(pair.now, a.hit, { withDh: true });
+  pair.settle();
+  assert.equal(a.engine.status().drops["hip-rekey-failed"], 1);
+  isLost = false;
+  pair.advance(seconds(10));
+  const now = spis(story);
+  assert.ok(now.a !== old.a && now.b !== old.b);
+  assert.deepEqual(
+    story.updates().filter(({ seq, ack }) => seq === 0 && ack === undefined).length,
+    2,
+  );
+  pair.ping(a, b, 8);
+  pair.ping(b, a, 8);
+  assert.equal(a.engine.status().drops["esp-unknown-spi"], undefined);
+  assert.equal(b.engine.status().drops["esp-unknown-spi"], undefined);
+});
+
 Deno.test("UPD-007 ESP-240 ESP-247 crossing offers with DH are acknowledged only when the new inbound SA stands", () => {
   const story = new UpdateStory();
   const { a, b, pair } = story;

@@ -41,6 +41,18 @@ function spis({ alice, bob, world }: Pair): number[] {
   return [atAlice.inboundSpi!, atBob.inboundSpi!];
 }
 
+/** Alice sends bob an echo reply, which nobody answers. */
+function sendUnanswered({ alice, bob }: Pair): void {
+  alice.sendInner(buildIcmpv6Echo({
+    kind: "reply",
+    source: alice.hit,
+    destination: bob.hit,
+    identifier: 1,
+    sequence: 1,
+    data: new Uint8Array(8),
+  }));
+}
+
 /** Both ends ping every 2 ms while `during` runs, and for a while after it; all are answered. */
 function underTraffic(pair: Pair, during: () => void, before = 20, after = 100): void {
   const { world, alice, bob } = pair;
@@ -325,22 +337,64 @@ Deno.test("a rekey at the sequence limit that is held up for twenty seconds: dat
 
 Deno.test("ESP-135 an end that only receives starts the rekey when its inbound SA comes to the sequence limit", () => {
   const pair = establishedPair({ bobSettings: { rekeySequence: 40 } });
-  const { world, alice, bob } = pair;
+  const { world } = pair;
   const old = spis(pair);
-  // Nobody answers an echo reply.
-  const packet = buildIcmpv6Echo({
-    kind: "reply",
-    source: alice.hit,
-    destination: bob.hit,
-    identifier: 1,
-    sequence: 1,
-    data: new Uint8Array(8),
-  });
-  for (let i = 0; i < 38; i++) alice.sendInner(packet);
+  for (let i = 0; i < 38; i++) sendUnanswered(pair);
   world.advance(seconds(1));
   assert.deepEqual(updates(pair), []);
-  for (let i = 0; i < 2; i++) alice.sendInner(packet);
+  for (let i = 0; i < 2; i++) sendUnanswered(pair);
   world.advance(seconds(1));
   assert.equal(updates(pair)[0]?.split(" ")[0], "bob");
   assert.ok(spis(pair).every((spi, index) => spi !== old[index]));
 });
+
+Deno.test("ESP-233 UPD-018 while a rekey has no ACK nobody asks for a sign of life: no other UPDATE goes out", () => {
+  const pair = establishedPair();
+  const { world, alice, bob, link } = pair;
+  link.loses = ({ name }) => name === "UPDATE";
+  alice.rekey(bob, false);
+  for (let i = 0; i < 12; i++) {
+    sendUnanswered(pair);
+    world.advance(seconds(1));
+  }
+  const sent = updates(pair);
+  assert.ok(sent.length >= 4);
+  assert.deepEqual(new Set(sent), new Set(["alice SEQ 0 ESP_INFO"]));
+  assert.equal(alice.stateTowards(bob), "ESTABLISHED");
+  link.loses = () => false;
+  underTraffic(pair, () => world.advance(seconds(10)));
+  // Now it may be asked for, and is.
+  for (let i = 0; i < 15; i++) {
+    sendUnanswered(pair);
+    world.advance(seconds(1));
+  }
+  assert.ok(updates(pair).includes("alice SEQ 1"), `${updates(pair)}`);
+});
+
+const OUTAGES: [title: string, isLost: (sent: SentPacket, pair: Pair) => boolean][] = [
+  ["that asks", ({ from }, { alice }) => from === alice],
+  ["that answers", ({ from }, { bob }) => from === bob],
+  ["either", () => true],
+];
+
+for (const [title, isLost] of OUTAGES) {
+  for (const isCrossing of [false, true]) {
+    Deno.test(`ESP-229 ESP-231 no UPDATE from ${title} comes through for two minutes, and the retries outlast a rekey${isCrossing ? " of both" : ""}: afterwards both ends agree`, () => {
+      const pair = establishedPair({ settings: { updateRetriesMax: 1000 } });
+      const { world, alice, bob, link } = pair;
+      const old = spis(pair);
+      link.loses = (sent) => sent.name === "UPDATE" && isLost(sent, pair);
+      alice.rekey(bob, true);
+      if (isCrossing) bob.rekey(alice, false);
+      underTraffic(pair, () => world.advance(seconds(120)));
+      link.loses = () => false;
+      underTraffic(pair, () => world.advance(seconds(20)));
+      assert.ok(spis(pair).every((spi, index) => spi !== old[index]), `${world.trace}`);
+      underTraffic(pair, () => bob.rekey(alice, true));
+      const now = spis(pair);
+      world.advance(seconds(200));
+      underTraffic(pair, () => {});
+      assert.deepEqual(spis(pair), now);
+    });
+  }
+}
