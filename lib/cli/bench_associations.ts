@@ -8,7 +8,13 @@ import { ESP_HEADER_LENGTH } from "../crypto/esp_suite.ts";
 import type { OutgoingPacket } from "../engine/effects.ts";
 import { TimerTable } from "../hip/timers.ts";
 import { BenchCrowd } from "./bench_crowd.ts";
-import { type BenchProviders, memoryInUse, RESPONDER_ADDRESS, timed } from "./bench_engine.ts";
+import {
+  type BenchProviders,
+  mappedAddress,
+  memoryInUse,
+  RESPONDER_ADDRESS,
+  timed,
+} from "./bench_engine.ts";
 import { median } from "./bench_statistics.ts";
 
 export interface AssociationsReport {
@@ -69,12 +75,18 @@ export function measureAssociations(
   return { count, octetsEach, resident, few: probes[0].times, many: probes[1].times };
 }
 
-/** Takes samples of one engine, of a hundred associations that are in use as others rest. */
+/**
+ * Takes samples of one engine. SAs and timers are picked by chance from all: what asks for one lies
+ * ready, as in a packet that has just come, and what is known of it may be in no cache. The status
+ * of an association that rests is put together anew when it is asked for, so a hundred from
+ * everywhere are asked over and over.
+ */
 class Probe {
   readonly #crowd: BenchCrowd;
   readonly #count: number;
   readonly #hits: readonly Uint8Array[];
-  readonly #packets: readonly OutgoingPacket[];
+  readonly #spis: readonly number[];
+  readonly #packet = shortEsp();
   readonly #timers = new TimerTable<number>();
   readonly #bySpi: number[] = [];
   readonly #byHits: number[] = [];
@@ -83,11 +95,9 @@ class Probe {
   constructor(crowd: BenchCrowd, count: number) {
     this.#crowd = crowd;
     this.#count = count;
-    const associations = spread(crowd.responder.engine.status().associations);
-    this.#hits = associations.map(({ peerHit }) => peerHit);
-    this.#packets = associations.map(({ inboundSpi = 0, peerHit }) =>
-      shortEsp(inboundSpi, peerHit)
-    );
+    const { associations } = crowd.responder.engine.status();
+    this.#hits = spread(associations).map(({ peerHit }) => peerHit);
+    this.#spis = associations.map(({ inboundSpi = 0 }) => inboundSpi);
     for (let owner = 0; owner < count; owner++) this.#timers.set(owner, this.#anyTime());
   }
 
@@ -102,33 +112,35 @@ class Probe {
 
   sample(): void {
     const { responder } = this.#crowd;
-    this.#bySpi.push(this.#each(this.#packets, (packet) => responder.receive(packet)));
-    this.#byHits.push(this.#each(this.#hits, (hit) => void responder.engine.association(hit)));
-    const stride = Math.floor(this.#count / FEW);
-    const owners = Array.from({ length: STEPS }, () => below(FEW) * stride);
-    this.#timer.push(
-      timed(() => {
-        for (const owner of owners) {
-          this.#timers.set(owner, this.#anyTime());
-          this.#timers.next();
-          responder.engine.nextTimeout();
-        }
-      }) / STEPS,
+    const view = new DataView(this.#packet.bytes.buffer);
+    this.#bySpi.push(each(some(this.#spis), (spi) => {
+      view.setUint32(0, spi);
+      responder.receive(this.#packet);
+    }));
+    this.#byHits.push(
+      each(some(this.#hits), (hit) => void responder.engine.association(hit)),
     );
+    const owners = Array.from({ length: STEPS }, () => below(this.#count));
+    this.#timer.push(each(owners, (owner) => {
+      this.#timers.set(owner, this.#anyTime());
+      this.#timers.next();
+      responder.engine.nextTimeout();
+    }));
   }
 
   #anyTime() {
     return instant(Math.random() * 3_600_000);
   }
+}
 
-  /** Milliseconds for one of those that chance picks. */
-  #each<T>(all: readonly T[], step: (one: T) => void): number {
-    const chosen = Array.from(
-      { length: STEPS },
-      () => all[below(all.length)]!,
-    );
-    return timed(() => chosen.forEach(step)) / STEPS;
-  }
+/** Milliseconds for one of them. */
+function each<T>(all: readonly T[], step: (one: T) => void): number {
+  return timed(() => all.forEach(step)) / all.length;
+}
+
+/** As many as a sample takes, by chance. */
+function some<T>(all: readonly T[]): T[] {
+  return Array.from({ length: STEPS }, () => all[below(all.length)]!);
 }
 
 /** So many of them as there are few, from everywhere. */
@@ -141,14 +153,12 @@ function below(limit: number): number {
 }
 
 /** SPI and sequence number, and nothing else. */
-function shortEsp(spi: number, peerHit: Uint8Array): OutgoingPacket {
-  const bytes = new Uint8Array(ESP_HEADER_LENGTH);
-  new DataView(bytes.buffer).setUint32(0, spi);
+function shortEsp(): OutgoingPacket {
   return {
     protocol: 50,
-    source: peerHit,
+    source: mappedAddress(192, 0, 2, 2),
     destination: RESPONDER_ADDRESS,
-    bytes,
+    bytes: new Uint8Array(ESP_HEADER_LENGTH),
     trafficClass: 0,
     hopLimit: 64,
   };

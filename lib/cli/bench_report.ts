@@ -211,7 +211,8 @@ export function methodLines(report: BenchReport): string[] {
   if (report.associations !== undefined) {
     lines.push(
       `Associations: those of a Responder; raw is ${MEMORY_AIM} octets, and the times with ` +
-        `${report.associations.few.count} of them. Their public-key work is done once and copied. ` +
+        `${report.associations.few.count} of them. Chance picks SAs and timers from all, and of ` +
+        "many most are in no cache. Their public-key work is done once and copied. " +
         "Memory is exact under DENO_V8_FLAGS=--expose-gc; else some garbage counts too.",
     );
   }
