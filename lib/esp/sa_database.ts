@@ -25,8 +25,8 @@ export class SaDatabase {
   readonly #limit: number;
   readonly #inbound = new Map<number, InboundSa>();
   readonly #outbound = new HitPairTable<OutboundSa>();
-  /** Outbound by SPI, which several peers may have chosen alike: one, or a list. */
-  readonly #outboundBySpi = new Map<number, OutboundSa | OutboundSa[]>();
+  /** Outbound by SPI, which several peers may have chosen alike: one, or a set. */
+  readonly #outboundBySpi = new Map<number, OutboundSa | Set<OutboundSa>>();
   /** SPIs given out and not yet installed. */
   readonly #reserved = new Set<number>();
 
@@ -110,8 +110,7 @@ export class SaDatabase {
     } else if (this.#outbound.size >= this.#limit) {
       return false;
     }
-    const alike = this.#outboundBySpi.get(keyOf(sa.spi));
-    this.#outboundBySpi.set(keyOf(sa.spi), alike === undefined ? sa : [alike, sa].flat());
+    this.#fileBySpi(sa);
     return this.#outbound.add(sa);
   }
 
@@ -135,8 +134,12 @@ export class SaDatabase {
 
   /** The SA whose packets go to this address, 16 octets, with this SPI: for what ICMP quotes. */
   outboundBySpi(spi: number, peerAddress: Uint8Array): OutboundSa | undefined {
-    const alike = this.#outboundBySpi.get(keyOf(spi)) ?? [];
-    return [alike].flat().find((sa) => bytesEqual(sa.peerAddress, peerAddress));
+    const alike = this.#outboundBySpi.get(keyOf(spi));
+    if (alike === undefined) return undefined;
+    for (const sa of alike instanceof Set ? alike : [alike]) {
+      if (bytesEqual(sa.peerAddress, peerAddress)) return sa;
+    }
+    return undefined;
   }
 
   /** Removes and wipes one inbound SA. */
@@ -176,13 +179,20 @@ export class SaDatabase {
     this.#reserved.clear();
   }
 
+  #fileBySpi(sa: OutboundSa): void {
+    const key = keyOf(sa.spi);
+    const alike = this.#outboundBySpi.get(key);
+    if (alike === undefined) this.#outboundBySpi.set(key, sa);
+    else if (alike instanceof Set) alike.add(sa);
+    else this.#outboundBySpi.set(key, new Set([alike, sa]));
+  }
+
   #drop(sa: OutboundSa): void {
     this.#outbound.remove(sa);
-    const rest = [this.#outboundBySpi.get(keyOf(sa.spi)) ?? []].flat().filter((other) =>
-      other !== sa
-    );
-    if (rest.length === 0) this.#outboundBySpi.delete(keyOf(sa.spi));
-    else this.#outboundBySpi.set(keyOf(sa.spi), rest);
+    const key = keyOf(sa.spi);
+    const alike = this.#outboundBySpi.get(key);
+    if (alike instanceof Set) alike.delete(sa);
+    if (alike === sa || alike instanceof Set && alike.size === 0) this.#outboundBySpi.delete(key);
     sa.wipe();
   }
 }
