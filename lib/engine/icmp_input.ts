@@ -80,16 +80,15 @@ export class IcmpInput {
     return lowerPathMtu(sa, error.mtu, now, pathMtuLifetime) ? undefined : "icmp-no-use";
   }
 
-  #handleAboutHip({ kind, quoted }: IcmpError): DropReason | undefined {
-    const { payload, source, destination } = quoted;
+  #handleAboutHip(error: IcmpError): DropReason | undefined {
+    const { payload, source, destination } = error.quoted;
     if (payload.length < HIP_FIELD.receiverHit + 16) return "icmp-malformed";
-    const association = this.#parts.associations.find(...hitsOf(quoted));
+    const association = this.#parts.associations.find(...hitsOf(error.quoted));
     if (association === undefined) return "icmp-not-ours";
     // What is too big of HIP the system cuts up.
-    if (kind !== "unreachable") return "icmp-no-use";
-    return association.noteUnreachable({ local: source, peer: destination })
-      ? undefined
-      : "icmp-no-use";
+    if (error.kind !== "unreachable") return "icmp-no-use";
+    const way = { local: source, peer: destination };
+    return association.noteUnreachable(way, error.isProhibited) ? undefined : "icmp-no-use";
   }
 }
 

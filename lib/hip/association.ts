@@ -225,10 +225,10 @@ export class Association implements AssociationHandle {
   }
 
   /** ICMP says that I1 does not get there: a hint, and only while an R1 is awaited (§6.6.2, §8). */
-  noteUnreachable(addresses: AddressPair): boolean {
+  noteUnreachable(addresses: AddressPair, isProhibited: boolean): boolean {
     const state = this.#state;
     if (state.kind !== "I1-SENT" && state.kind !== "CLOSED") return false;
-    return state.initiation?.noteUnreachable(addresses) === true;
+    return state.initiation?.noteUnreachable(addresses, isProhibited) === true;
   }
 
   /** §6.8 step 6: what waits for the HIT of before has nobody left who would take it. */

@@ -8,7 +8,7 @@
  */
 
 import { bytesEqual } from "../base/bytes.ts";
-import type { DropReason } from "../base/drop_reason.ts";
+import { DROP_REASONS, type DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
 import { after, type Duration, earliest, elapsed, type Instant } from "../base/time.ts";
@@ -108,6 +108,8 @@ export class Initiation {
   /** Ways on which I1 went, and those of them of which ICMP said that they lead nowhere. */
   readonly #tried = new Set<string>();
   readonly #unreachable = new Set<string>();
+  /** Whether ICMP said so because somebody forbids it. */
+  #isProhibited = false;
   #pathCount = 0;
   #retryAt: Instant;
   /** Until when further R1s are awaited before any is looked at, or an I1 is sent because of one. */
@@ -153,18 +155,23 @@ export class Initiation {
       // An R1 is being worked on: another I1 would only bring another R1.
       this.#retryAt = after(now, settings.i1Timeout);
     } else if (this.#attempts >= this.#triesMax) {
-      const because = this.#lastRefusal !== undefined
-        ? ` (an R1 was refused: ${this.#lastRefusal})`
-        : this.#unreachable.size > 0
-        ? " (ICMP says that it cannot be reached)"
-        : "";
-      this.#owner.initiationFailed(now, `the peer did not answer I1${because}`);
+      this.#owner.initiationFailed(now, this.#describeFailure());
       return;
     } else if (!this.#sendI1(now)) {
       this.#owner.initiationFailed(now, "no address is known that this host can send to");
       return;
     }
     this.#context.reschedule(this.#association);
+  }
+
+  #describeFailure(): string {
+    if (this.#lastRefusal !== undefined) return describeRefusal(this.#lastRefusal);
+    const because = this.#isProhibited
+      ? " (ICMP says that it is prohibited: the peer or a packet filter may refuse this host)"
+      : this.#unreachable.size > 0
+      ? " (ICMP says that it cannot be reached)"
+      : "";
+    return `the peer did not answer I1${because}`;
   }
 
   /** Fewer when ICMP said of all ways that they lead nowhere: no more than a hint (§6.6.2, §8). */
@@ -176,9 +183,10 @@ export class Initiation {
   }
 
   /** ICMP says that I1 did not get there. @returns Whether one went that way. */
-  noteUnreachable(addresses: AddressPair): boolean {
+  noteUnreachable(addresses: AddressPair, isProhibited: boolean): boolean {
     const way = keyOfWay(addresses);
     if (!this.#tried.has(way)) return false;
+    this.#isProhibited ||= isProhibited;
     this.#unreachable.add(way);
     return true;
   }
@@ -434,4 +442,19 @@ export class Initiation {
   #submit(job: Job): number {
     return this.#context.submit(this.#association, job);
   }
+}
+
+/** The settings that both hosts must have something in common in. */
+const SETTING_BEHIND: Partial<Record<DropReason, string>> = {
+  "hip-no-common-group": "dh_groups",
+  "hip-no-common-cipher": "hip_ciphers",
+  "hip-no-common-esp-suite": "esp_suites",
+  "hip-unsupported-suite": "hit_suites",
+};
+
+/** Why no R1 led anywhere, and where to look. */
+function describeRefusal(reason: DropReason): string {
+  const setting = SETTING_BEHIND[reason];
+  const advice = setting === undefined ? "" : `; compare ${setting} on both hosts`;
+  return `the peer's R1 was refused: ${DROP_REASONS[reason]} (${reason})${advice}`;
 }

@@ -213,7 +213,10 @@ function anonymousTarget(agent: ApiAgent, text: string, peer: AnonymousPeer): Ta
 }
 
 function noAddress(peer: string): ApiRefusal {
-  return new ApiRefusal("unreachable", `No address is known for ${peer}`);
+  return new ApiRefusal(
+    "unreachable",
+    `No address is known for ${peer}. Give one with: hip host add HIT locator=ADDRESS NAME`,
+  );
 }
 
 /** Waits until the association carries data; refuses with the reason when it does not. */
@@ -246,7 +249,14 @@ async function connected(agent: ApiAgent, peer: Target): Promise<AssociationRepo
       const left = deadline - agent.now();
       if (isOver || left <= 0) {
         const why = association?.failure ?? "no answer";
-        throw new ApiRefusal("unreachable", `${peer.text} cannot be reached over HIP: ${why}`);
+        // Between two attempts nothing is sent: what is known is that of the last one.
+        const when = before?.state === "E-FAILED"
+          ? ". That was the last attempt; try again later"
+          : "";
+        throw new ApiRefusal(
+          "unreachable",
+          `${peer.text} cannot be reached over HIP: ${why}${when}`,
+        );
       }
       await within(left, change);
       change = changed();

@@ -5,7 +5,7 @@
 
 import { finishSum, pseudoHeaderSum, sumBytes } from "./checksum.ts";
 import { ICMP_TYPE, ICMP_UNREACHABLE } from "./icmp.ts";
-import { ICMPV6_TYPE } from "./icmpv6.ts";
+import { ICMPV6_TYPE, ICMPV6_UNREACHABLE } from "./icmpv6.ts";
 import { mapIpv4 } from "./ip_address.ts";
 import { IPV4_FIELD, IPV4_HEADER_LENGTH, ipv4HeaderLength, ipv4Protocol } from "./ipv4.ts";
 import {
@@ -26,6 +26,13 @@ const FRAGMENT_HEADER_LENGTH = 8;
 /** What ICMPv6 says in place of "protocol unreachable": Parameter Problem, code 1 (RFC 4443 §3.4). */
 const UNRECOGNIZED_NEXT_HEADER = 1;
 
+/** What packet filters say with ICMP: network, host, communication prohibited (RFC 1812 §5.2.7.1). */
+const PROHIBITED: ReadonlySet<number> = new Set([
+  9,
+  10,
+  ICMP_UNREACHABLE.administrativelyProhibited,
+]);
+
 /** The beginning of a packet, as an error quotes it. Slices are views. */
 export interface QuotedPacket {
   /** Both 16 octets. */
@@ -45,7 +52,12 @@ export type IcmpError =
     readonly mtu: number;
     readonly quoted: QuotedPacket;
   }
-  | { readonly kind: "unreachable"; readonly quoted: QuotedPacket };
+  | {
+    readonly kind: "unreachable";
+    /** Whether somebody forbids it: "administratively prohibited". */
+    readonly isProhibited: boolean;
+    readonly quoted: QuotedPacket;
+  };
 
 /**
  * Reads a message, which begins behind the IP header, as an error.
@@ -73,12 +85,14 @@ export function parseIcmpError(
     if (type === ICMPV6_TYPE.packetTooBig) return { kind: "too-big", mtu: word, quoted };
     const isUnreachable = type === ICMPV6_TYPE.destinationUnreachable ||
       (type === ICMPV6_TYPE.parameterProblem && message[1] === UNRECOGNIZED_NEXT_HEADER);
-    return isUnreachable ? { kind: "unreachable", quoted } : undefined;
+    const isProhibited = type === ICMPV6_TYPE.destinationUnreachable &&
+      message[1] === ICMPV6_UNREACHABLE.administrativelyProhibited;
+    return isUnreachable ? { kind: "unreachable", isProhibited, quoted } : undefined;
   }
   if (type !== ICMP_TYPE.destinationUnreachable) return undefined;
   return message[1] === ICMP_UNREACHABLE.fragmentationNeeded
     ? { kind: "too-big", mtu: word & 0xffff, quoted }
-    : { kind: "unreachable", quoted };
+    : { kind: "unreachable", isProhibited: PROHIBITED.has(message[1]!), quoted };
 }
 
 function quotedIpv4(packet: Uint8Array): QuotedPacket | undefined {

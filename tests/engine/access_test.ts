@@ -85,6 +85,23 @@ Deno.test("POL-007 whom policy forbids the exchange hears ICMP administratively 
   }
 });
 
+Deno.test("Who hears ICMP administratively prohibited says so, as a hint, when it gives up", () => {
+  for (
+    const [settings, words] of [
+      [{}, /^the peer did not answer I1 \(ICMP says that it is prohibited: the peer or a packet/],
+      [{ acceptedIcmp: [] }, /^the peer did not answer I1$/],
+    ] as const
+  ) {
+    const pair = unlikePair({ settings }, accessOf(rule("*", REFUSED)));
+    connect(pair);
+    pair.settle();
+    for (let waited = 0; waited < 20 && states(pair)[0] !== "E-FAILED"; waited++) {
+      pair.advance(seconds(1));
+    }
+    assert.match(pair.a.engine.association(pair.b.hit)!.failure!, words);
+  }
+});
+
 Deno.test("NEG-024 where the switch says so, an I1 for the all-zero HIT is refused, and one for our HIT is not", () => {
   const pair = unlikePair({}, { settings: { answersOpportunistic: false } });
   pair.a.engine.connectOpportunistic(pair.now, pair.b.address);

@@ -324,12 +324,19 @@ Deno.test("connect waits for ESTABLISHED and gives the reason when it does not c
   });
 });
 
+Deno.test("connect says of a peer that failed lately that nothing was tried anew", async () => {
+  const lost = { ...ESTABLISHED, state: "E-FAILED" as const, failure: "no answer to I1" };
+  const refusal = await refused(fakeAgent({ association: () => lost }), "connect", { peer: PEER });
+  assert.match(refusal.message, /: no answer to I1\. That was the last attempt; try again later$/);
+});
+
 Deno.test("connect does not wait where no address of the peer is known", async () => {
   const agent = fakeAgent({ association: () => undefined, connect: () => false });
   const refusal = await refused(agent, "connect", { peer: PEER });
   assert.deepEqual(refusal, {
     code: "unreachable",
-    message: `No address is known for ${PEER}`,
+    message: `No address is known for ${PEER}. ` +
+      "Give one with: hip host add HIT locator=ADDRESS NAME",
   });
 });
 

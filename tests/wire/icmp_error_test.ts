@@ -53,18 +53,21 @@ Deno.test("parseIcmpError() tells unreachable by type and code, and nothing else
       for (const code of codes) {
         const head = type.toString(16).padStart(2, "0") + code.toString(16).padStart(2, "0");
         const error = parse(messageOf(head + hex.slice(4), version), version);
-        if (error !== undefined) found.push(`${type}/${code} ${error.kind}`);
+        if (error === undefined) continue;
+        const isProhibited = error.kind === "unreachable" && error.isProhibited;
+        found.push(`${type}/${code} ${isProhibited ? "prohibited" : error.kind}`);
       }
     }
     return found;
   };
-  assert.deepEqual(kinds(TOO_BIG_4, 4, 256, [0, 2, 4]), [
+  assert.deepEqual(kinds(TOO_BIG_4, 4, 256, [0, 2, 4, 9, 10, 11, 13]), [
     "3/0 unreachable",
     "3/2 unreachable",
     "3/4 too-big",
+    ...["3/9 prohibited", "3/10 prohibited", "3/11 unreachable", "3/13 prohibited"],
   ]);
   assert.deepEqual(kinds(TOO_BIG_6, 6, 256, [0, 1, 4]), [
-    ...["1/0 unreachable", "1/1 unreachable", "1/4 unreachable"],
+    ...["1/0 unreachable", "1/1 prohibited", "1/4 unreachable"],
     ...["2/0 too-big", "2/1 too-big", "2/4 too-big"],
     "4/1 unreachable",
   ]);
