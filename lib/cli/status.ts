@@ -11,6 +11,9 @@ import { renderTable } from "./table.ts";
 /** Time between two pictures of `--watch`, in milliseconds. */
 const WATCH_MS = 1000;
 
+/** In place of the HIT of a peer of whom only an address is known. */
+const UNKNOWN_HIT = "::";
+
 export function registerStatus(program: Command, context: CliContext): void {
   program.command("status")
     .description("show identities, associations, DNS and warnings")
@@ -58,28 +61,59 @@ export function statusLines(report: StatusReport, paint: Output["paint"]): strin
     lines.push("No associations. Try: hip ping NAME");
     return lines;
   }
+  lines.push(...associationLines(report, paint));
+  return lines;
+}
+
+/** A table; below a row why it failed last. Several identities each have their part of it. */
+function associationLines(report: StatusReport, paint: Output["paint"]): string[] {
+  const { associations, identities } = report;
   const table = [
     ["PEER", "HIT", "STATE", "PATH", "IN / OUT", "SINCE"],
-    ...report.associations.map(associationCells),
+    ...associations.map(associationCells),
   ];
   // A HIT or a state is of no use in part; of a name or an address the beginning still helps.
   const [heading, ...rows] = renderTable(table, { shrinkable: [0, 3] });
-  return [...lines, paint("bold", heading ?? ""), ...rows];
+  const lines = [paint("bold", heading ?? "")];
+  const namesUs = identities.length > 1;
+  const localHits = new Set([
+    ...identities.map(({ hit }) => hit),
+    ...associations.map(({ localHit }) => localHit),
+  ]);
+  for (const localHit of localHits) {
+    const ours = associations.keys().filter((i) => associations[i]!.localHit === localHit);
+    for (const [place, index] of ours.toArray().entries()) {
+      if (namesUs && place === 0) {
+        const name = identities.find(({ hit }) => hit === localHit)?.name ??
+          abbreviateHit(localHit);
+        lines.push(paint("bold", `as ${name}`));
+      }
+      lines.push(rows[index]!);
+      const { failure } = associations[index]!;
+      if (failure !== null && !isUp(associations[index]!)) {
+        lines.push(...wrap(failure, COLUMNS - 2).map((line) => `  ${line}`));
+      }
+    }
+  }
+  return lines;
+}
+
+function isUp({ state, establishedForMs }: AssociationReport): boolean {
+  return establishedForMs !== null && ["ESTABLISHED", "R2-SENT"].includes(state);
 }
 
 function associationCells(association: AssociationReport): string[] {
-  const { octetsIn, octetsOut, establishedForMs, peerAddress, failure } = association;
-  const isUp = establishedForMs !== null && ["ESTABLISHED", "R2-SENT"].includes(association.state);
+  const { octetsIn, octetsOut, establishedForMs, peerAddress, peerHit } = association;
   // Worth a word only where it is not what RFC 7402 §3.3.6 wants.
   const form = association.sequenceNumbers === "32-bit in ICV" ? ", 32-bit in ICV" : "";
-  const path = peerAddress === null ? "-" : `direct, ${peerAddress}${form}`;
+  const carries = isUp(association);
   return [
     association.name || (association.isPeerAnonymous ? "anonymous" : "-"),
-    abbreviateHit(association.peerHit),
+    peerHit === UNKNOWN_HIT ? "not known" : abbreviateHit(peerHit),
     association.state,
-    failure === null || isUp ? path : `(${failure})`,
-    isUp ? `${formatOctets(octetsIn)} / ${formatOctets(octetsOut)}` : "",
-    isUp ? formatSpan(establishedForMs) : "",
+    peerAddress === null ? "-" : `${peerAddress}${form}`,
+    carries ? `${formatOctets(octetsIn)} / ${formatOctets(octetsOut)}` : "",
+    carries ? formatSpan(establishedForMs!) : "",
   ];
 }
 

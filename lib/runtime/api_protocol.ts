@@ -206,7 +206,7 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
     isPeerAnonymous: status.isPeerAnonymous,
     isOpportunistic: status.opportunisticAddress !== undefined,
     localAddress: address(status.localAddress),
-    peerAddress: address(status.peerAddress),
+    peerAddress: address(status.peerAddress ?? status.opportunisticAddress),
     inboundSpi: spi(status.inboundSpi),
     outboundSpi: spi(status.outboundSpi),
     espSuite: status.espSuite ?? null,

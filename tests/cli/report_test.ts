@@ -87,9 +87,31 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
   assert.match(text, /^data path: user space, libcrypto; TUN super-segments, sockets batches$/m);
   assert.match(
     text,
-    /2001:22:41c0:\.\.\.:77ef {2}ESTABLISHED {2}direct, .* 1\.2 GB \/ 88 MB {2}2 h/,
+    /2001:22:41c0:\.\.\.:77ef {2}ESTABLISHED {2}2001:db8.* 1\.2 GB \/ 88 MB {2}2 h/,
   );
-  assert.match(text, /E-FAILED {5}\(no ans/);
+  assert.match(text, /E-FAILED .*\n {2}no answer$/);
+  assert.ok(!text.includes("as web1"));
+});
+
+Deno.test("hip status puts associations under the identity that they belong to, reasons in full", () => {
+  const other = "2001:25:1111:1234:5678:9abc:def0:2222";
+  const [first] = REPORT.identities;
+  const identities = [first!, { ...first!, name: "work", hit: other, isDefault: false }];
+  const failure = "the peer did not answer I1 (ICMP says that it is prohibited: the peer or a " +
+    "packet filter may refuse this host)";
+  const associations = [
+    { ...ASSOCIATION, localHit: other, name: "db2" },
+    ASSOCIATION,
+    { ...ASSOCIATION, name: "", peerHit: "::", state: "E-FAILED", failure, establishedForMs: null },
+  ];
+  const warnings = ["/etc/resolv.conf is a bind mount, as in a container, and cannot be replaced."];
+  const lines = statusLines({ ...REPORT, identities, associations, warnings }, PLAIN);
+  for (const line of lines) assert.ok(line.length <= 80, line);
+  const table = lines.slice(lines.indexOf("") + 1).map((line) => line.split(/\s+/)[0]);
+  assert.deepEqual(table, ["PEER", "as", table[2], "-", "", "", "as", "db2"]);
+  assert.ok(lines.join("\n").replaceAll("\n  ", " ").includes(failure));
+  assert.match(lines.join("\n"), /^- +not known +E-FAILED/m);
+  assert.deepEqual(lines.filter((line) => line.startsWith("as ")), ["as web1", "as work"]);
 });
 
 Deno.test("hip status names what of the kernel's help is in use", () => {
