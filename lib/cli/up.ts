@@ -9,7 +9,7 @@ import { type Agent, startAgent } from "../runtime/agent.ts";
 import { ApiClient, NotUpError } from "../runtime/api_client.ts";
 import type { StatusReport } from "../runtime/api_protocol.ts";
 import { readIfThere, systemProblem } from "../runtime/atomic_file.ts";
-import type { Config } from "../runtime/config.ts";
+import { type Config, CONFIG_KEYS } from "../runtime/config.ts";
 import { parseConfig } from "../runtime/config_file.ts";
 import { startDaemon } from "../runtime/daemon.ts";
 import { fileWriter, LogOutput, writeToStandardError } from "../runtime/log_output.ts";
@@ -17,7 +17,8 @@ import { requirePrivilege } from "../runtime/privilege.ts";
 import { notifyServiceManager } from "../runtime/sd_notify.ts";
 import type { StatePaths } from "../runtime/state_paths.ts";
 import { type CliContext, example, pathsOf, stateFolderOf } from "./context.ts";
-import { formatSpan, sentence } from "./format.ts";
+import { formatSpan, sentence, wrap } from "./format.ts";
+import { COLUMNS } from "./output.ts";
 
 interface UpOptions {
   readonly foreground?: true;
@@ -34,6 +35,7 @@ export function registerUp(program: Command, context: CliContext): void {
     .option("-o, --option <key=value>", "a setting that wins over the file", collect)
     .option("--log <file>", "with --foreground: log to a file once ready")
     .addHelpText("after", example("sudo hip up", "sudo hip up -o puzzle_difficulty=10"))
+    .addHelpText("after", () => `\n${settingsHelp(pathsOf(program, context).configFile)}`)
     .action(async (options: UpOptions, command: Command) => {
       const paths = pathsOf(command, context);
       const overrides = [
@@ -44,6 +46,11 @@ export function registerUp(program: Command, context: CliContext): void {
       const config = readConfig(paths, overrides);
       if (await isUp(paths.socketFile)) {
         context.output.print("hip is already up.");
+        if (overrides.length > 0) {
+          context.output.note(
+            `hip up: ${overrides.join(", ")} not applied. Run hip down first, then this again.`,
+          );
+        }
         return;
       }
       requirePrivilege(context.platform.euid());
@@ -65,6 +72,12 @@ export function registerUp(program: Command, context: CliContext): void {
       }
       for (const warning of report.warnings) context.output.note(`hip up: ${sentence(warning)}`);
     });
+}
+
+/** The settings by name, below the help. */
+function settingsHelp(configFile: string): string {
+  const keys = wrap(CONFIG_KEYS.join(", "), COLUMNS - 2).map((line) => `  ${line}`);
+  return [`Settings, for -o or as lines KEY = VALUE in ${configFile}:`, ...keys].join("\n");
 }
 
 /** What `hip up` says at the end. */

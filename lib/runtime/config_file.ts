@@ -66,9 +66,7 @@ function readStatement(
   const value = statement.slice(equals + 1).trim();
   const read = Object.hasOwn(SETTINGS, key) ? SETTINGS[key] : undefined;
   if (read === undefined) {
-    const near = nearest(key);
-    const hint = near === undefined ? `Known keys: ${CONFIG_KEYS.join(", ")}` : `Use "${near}"`;
-    throw new ConfigError(`${where}: unknown key "${key}". ${hint}.`);
+    throw new ConfigError(`${where}: unknown key "${key}". ${keyHint(key)}`);
   }
   try {
     return { key, settings: read(value) };
@@ -78,9 +76,23 @@ function readStatement(
   }
 }
 
-/** The known key that is one or two edits away, for a slip of the finger. */
-function nearest(key: string): string | undefined {
-  return CONFIG_KEYS.find((known) => editDistance(known, key.toLowerCase()) <= 2);
+/** Keys to name at most. */
+const HINTS = 4;
+
+/** What to write instead: the key a slip of the finger away, else those that share a word. */
+function keyHint(key: string): string {
+  const wanted = key.toLowerCase();
+  const distances = CONFIG_KEYS.map((known) => editDistance(known, wanted));
+  const least = Math.min(...distances);
+  if (least <= Math.min(2, wanted.length - 2)) {
+    return `Use "${CONFIG_KEYS[distances.indexOf(least)]}".`;
+  }
+  const words = wanted.split(/[^a-z0-9]+/).filter((word) => word.length > 2);
+  const shared = (known: string) => words.filter((word) => known.includes(word)).length;
+  const related = CONFIG_KEYS.filter((known) => shared(known) > 0)
+    .toSorted((a, b) => shared(b) - shared(a)).slice(0, HINTS);
+  const hint = related.length === 0 ? "" : `Similar ones: ${related.join(", ")}. `;
+  return `${hint}All keys: hip up --help.`;
 }
 
 function editDistance(a: string, b: string): number {

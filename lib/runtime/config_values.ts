@@ -4,7 +4,7 @@
  */
 
 import { type Duration, milliseconds } from "../base/time.ts";
-import { parseIpAddress } from "../wire/ip_address.ts";
+import { isLoopback, parseIpAddress } from "../wire/ip_address.ts";
 
 export function list(text: string): string[] {
   const items = text.split(/[\s,]+/).filter((item) => item !== "");
@@ -110,6 +110,12 @@ export function address(text: string): string {
     throw new SyntaxError("Use an IPv4 or IPv6 address");
   }
   return text;
+}
+
+/** Where the DNS proxy may listen: no other host is to reach it. */
+export function loopbackAddress(text: string): string {
+  if (isLoopback(parseIpAddress(address(text)))) return text;
+  throw new SyntaxError("Use a loopback address, such as 127.0.0.1 or ::1");
 }
 
 export function interfaceName(text: string): string {

@@ -94,8 +94,14 @@ Deno.test("parseConfig() names file, line and the nearest key for an unknown one
     problemOf("# head\npuzle_difficulty = 3\n"),
     `${FILE}, line 2: unknown key "puzle_difficulty". Use "puzzle_difficulty".`,
   );
-  const far = problemOf("colour = blue");
-  assert.match(far, /line 1: unknown key "colour"\. Known keys: identity, /);
+  const hint = (key: string) => /unknown key "[^"]*"\. (.*)$/.exec(problemOf(`${key} = 1`))![1];
+  assert.equal(hint("esp-suite"), 'Use "esp_suites".');
+  assert.equal(
+    hint("retransmit_timeout"),
+    "Similar ones: idle_timeout, i1_timeout, i2_timeout. All keys: hip up --help.",
+  );
+  assert.match(hint("rekey_dh_after")!, /^Similar ones: rekey_after, rekey_octets, rekey_dh\. /);
+  for (const key of ["colour", "x", "foo"]) assert.equal(hint(key), "All keys: hip up --help.");
   for (const name of ["constructor", "__proto__", "toString"]) {
     assert.match(problemOf(`${name} = 1`), /unknown key/);
   }
@@ -124,6 +130,8 @@ Deno.test("parseConfig() refuses values out of range and says what is wanted", (
     "esp_suites = 0",
     "encrypt_host_id = true",
     "listen = localhost",
+    "listen = 192.0.2.1",
+    "listen = ::",
     "upstream = dns.example.org",
     "resolver = maybe",
     "accept_icmp = too-big, redirect",
