@@ -284,7 +284,7 @@ check_prefix() {
 
 # install_file SOURCE MODE TARGET: the target is the old file or the new one, never half of it.
 install_file() {
-  mkdir -p "$(dirname "$3")" || die "Cannot make $(dirname "$3"): run this with sudo, or use --prefix DIR."
+  mkdir -p "$(dirname "$3")" 2>/dev/null || die "Cannot make $(dirname "$3"): run this with sudo, or use --prefix DIR."
   staged=$3.new.$$
   { cp "$1" "$staged" && chmod "$2" "$staged" && mv -f "$staged" "$3"; } ||
     die "Cannot write $3: make room there or use --prefix DIR."

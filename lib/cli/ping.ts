@@ -61,31 +61,59 @@ async function ping(
     if (anonymous) output.print(`as ${association.localHit}, made for this peer alone`);
   }
   const times: number[] = [];
-  for (let sequence = 1; sequence <= requests; sequence++) {
-    if (sequence > 1) await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
-    const { rttMs } = await client.call<{ rttMs: number | null }>("ping", {
+  let sent = 0;
+  const interrupt = onInterrupt();
+  while (sent < requests) {
+    if (sent > 0) await Promise.race([interrupt.happened, pause(INTERVAL_MS)]);
+    if (interrupt.hasHappened()) break;
+    const sequence = ++sent;
+    const answer = client.call<{ rttMs: number | null }>("ping", {
       peer: association.peerHit,
       from: association.localHit,
       sequence,
       timeoutMs: REPLY_MS,
     });
+    const reply = await Promise.race([answer, interrupt.happened]);
+    if (reply === undefined) break;
+    const { rttMs } = reply;
     if (rttMs !== null) times.push(rttMs);
     if (!isJson) {
       const result = rttMs === null ? `none within ${formatSpan(REPLY_MS)}` : formatSpan(rttMs);
       output.print(`reply ${sequence}: ${result}`);
     }
   }
+  interrupt.forget();
   if (isJson) {
-    printJson(output, { association, sent: requests, received: times.length, rttMs: times });
+    printJson(output, { association, sent, received: times.length, rttMs: times });
   } else {
-    output.print(summary(requests, times));
+    output.print(summary(sent, times));
   }
-  if (times.length === 0) {
+  if (times.length === 0 && !interrupt.hasHappened()) {
     throw new UserError(
       `${peer} has an association but does not answer echo requests. ` +
         "Look for a packet filter on the peer.",
     );
   }
+}
+
+/** Ctrl-C: from now on it ends the requests, and the sum is printed all the same. */
+function onInterrupt() {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  let isOver = false;
+  const listener = () => {
+    isOver = true;
+    resolve(undefined);
+  };
+  Deno.addSignalListener("SIGINT", listener);
+  return {
+    happened: promise,
+    hasHappened: () => isOver,
+    forget: () => Deno.removeSignalListener("SIGINT", listener),
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The lines before the first reply. */

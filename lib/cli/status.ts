@@ -11,6 +11,9 @@ import { renderTable } from "./table.ts";
 /** Time between two pictures of `--watch`, in milliseconds. */
 const WATCH_MS = 1000;
 
+/** An agent that takes longer to say how it is, is stuck. */
+const PATIENCE_MS = 10_000;
+
 /** In place of the HIT of a peer of whom only an address is known. */
 const UNKNOWN_HIT = "::";
 
@@ -24,7 +27,7 @@ export function registerStatus(program: Command, context: CliContext): void {
       const { socketFile } = pathsOf(command, context);
       const { output } = context;
       for (;;) {
-        const report = await ApiClient.ask<StatusReport>(socketFile, "status");
+        const report = await ApiClient.ask<StatusReport>(socketFile, "status", {}, PATIENCE_MS);
         if (options.watch && output.isTerminal && !options.json) output.print("\x1b[H\x1b[2J");
         if (options.json) printJson(output, report);
         else for (const line of statusLines(report, output.paint)) output.print(line);

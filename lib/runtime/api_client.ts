@@ -22,6 +22,9 @@ export class ApiClientError extends UserError {
   }
 }
 
+/** Longer than an agent takes for any answer, in milliseconds. */
+const ANSWER_MS = 30_000;
+
 interface Line {
   readonly id?: number;
   readonly ok?: boolean;
@@ -57,15 +60,23 @@ export class ApiClient {
     }
   }
 
-  /** Connects, asks once and hangs up. */
+  /**
+   * Connects, asks once and hangs up.
+   *
+   * @param params `timeoutMs` among them is how long the agent itself may wait.
+   * @param patienceMs How much longer its answer may take.
+   * @throws {UserError} Also when the agent is stuck.
+   */
   static async ask<T>(
     path: string,
     method: string,
     params: Record<string, unknown> = {},
+    patienceMs = ANSWER_MS,
   ): Promise<T> {
     const client = await ApiClient.connect(path);
     try {
-      return await client.call<T>(method, params);
+      const allowed = typeof params["timeoutMs"] === "number" ? params["timeoutMs"] : 0;
+      return await answered(client.call<T>(method, params), allowed + patienceMs);
     } finally {
       client.close();
     }
@@ -132,6 +143,22 @@ export class ApiClient {
       throw new UserError(`hip went away while it was asked (${systemProblem(error)}).`);
     }
     throw new UserError("hip went away while it was asked.");
+  }
+}
+
+/** @throws {UserError} When `answer` does not come in time. */
+async function answered<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: number | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new UserError("hip is up but does not answer. Stop it with: sudo hip down")),
+      timeoutMs,
+    );
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -185,7 +185,15 @@ async function targetOf(agent: ApiAgent, params: Parameters): Promise<Target> {
     return {
       text,
       find: () => agent.associationAt(address),
-      start: () => agent.connectOpportunistic(address),
+      start: () => {
+        agent.connectOpportunistic(address);
+        // Whoever has no HIT yet is met one at a time.
+        if (agent.associationAt(address) !== undefined) return;
+        throw new ApiRefusal(
+          "not-ready",
+          "Another host is being met by its address alone. Try again in some seconds",
+        );
+      },
     };
   }
   const { hit } = await resolvePeer(agent, params);

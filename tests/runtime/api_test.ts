@@ -441,6 +441,25 @@ Deno.test("NEG-023 connect to a plain address meets whoever answers there and re
   assert.equal((response.result as AssociationReport).peerHit, PEER);
 });
 
+Deno.test("connect to a plain address says so while another one is being met", async () => {
+  const refusal = await refused(fakeAgent({ associationAt: () => undefined }), "connect", {
+    peer: "192.0.2.2",
+  });
+  assert.equal(refusal.code, "not-ready");
+  assert.match(refusal.message, /^Another host is being met by its address alone\. Try again/);
+});
+
+Deno.test("An agent that takes connections and answers nothing is given up", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/hip.sock`;
+  using _listener = Deno.listen({ transport: "unix", path });
+  await assert.rejects(
+    ApiClient.ask(path, "status", {}, 20),
+    new UserError("hip is up but does not answer. Stop it with: sudo hip down"),
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("connect with anonymous waits for the identity, then for the association under it", async () => {
   let state: AssociationStatus | undefined;
   let listener: (event: EngineEvent) => void = () => {};
