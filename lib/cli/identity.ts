@@ -34,6 +34,11 @@ export function registerIdentity(program: Command, context: CliContext): void {
   registerUse(identity, context);
 }
 
+interface NewOptions {
+  readonly kind: IdentityKind;
+  readonly anonymous?: true;
+}
+
 function registerNew(parent: Command, context: CliContext): void {
   parent.command("new")
     .description("make an identity")
@@ -44,7 +49,7 @@ function registerNew(parent: Command, context: CliContext): void {
     )
     .option("--anonymous", "an identity that is not published")
     .addHelpText("after", example("sudo hip identity new work --kind ecdsa-p384"))
-    .action((name: string, options: { kind: IdentityKind; anonymous?: true }, command: Command) => {
+    .action(async (name: string, options: NewOptions, command: Command) => {
       const store = storeOf(command, context);
       // The name first: an RSA key takes a while.
       if (store.names().includes(name)) {
@@ -56,6 +61,7 @@ function registerNew(parent: Command, context: CliContext): void {
       if (isWeakIdentity(made)) {
         context.output.note(weakIdentity(name, describeAlgorithm(made)));
       }
+      await remindIfUp(command, context);
     });
 }
 
@@ -124,10 +130,11 @@ function registerUse(parent: Command, context: CliContext): void {
     .description("make an identity the default, from the next hip up on")
     .argument("<name>", "its name here")
     .addHelpText("after", example("sudo hip identity use work"))
-    .action((name: string, _options: unknown, command: Command) => {
+    .action(async (name: string, _options: unknown, command: Command) => {
       const store = storeOf(command, context);
       store.setDefault(name);
       context.output.print(identityLine(store.read(name)));
+      await remindIfUp(command, context);
     });
 }
 
@@ -164,6 +171,17 @@ function gather(value: string, previous: readonly string[]): string[] {
     throw new UserError(`"${value}" is not an IPv4 or IPv6 address.`);
   }
   return [...previous, value];
+}
+
+/** A running agent has read its identities already. */
+async function remindIfUp(command: Command, context: CliContext): Promise<void> {
+  try {
+    (await ApiClient.connect(pathsOf(command, context).socketFile)).close();
+  } catch (error) {
+    if (error instanceof UserError) return;
+    throw error;
+  }
+  context.output.note("hip is up: this holds after hip down and hip up.");
 }
 
 async function addressesOf(given: readonly string[], socketFile: string): Promise<string[]> {

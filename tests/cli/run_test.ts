@@ -169,3 +169,16 @@ Deno.test("The program itself prints errors without a stack trace", async () => 
     "hip status: hip is not up. Start it with: sudo hip up\n",
   );
 });
+
+Deno.test("A new identity and a new default are said to wait for the next hip up, if hip is up", async () => {
+  await inState(async (state) => {
+    assert.equal((await run(state, "identity", "new", "home")).err, "");
+    using _agent = Deno.listen({ transport: "unix", path: `${state}/hip.sock` });
+    for (const args of [["new", "work"], ["use", "work"]]) {
+      const { code, out, err } = await run(state, "identity", ...args);
+      assert.equal(code, 0);
+      assert.match(out, /^work {2}2001:/);
+      assert.equal(err, "hip is up: this holds after hip down and hip up.");
+    }
+  });
+});
