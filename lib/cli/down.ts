@@ -55,9 +55,10 @@ async function takeDown(paths: StatePaths, platform: Platform): Promise<string> 
   const repaired = repairHost(paths);
   if (wasKilled) repairNetwork(platform);
   removeIfThere(paths.processIdFile);
-  return wasKilled || repaired.length > 0
-    ? "hip was not up; what it had left behind is cleared and the resolver restored."
-    : "hip is not up.";
+  if (repaired.length > 0) {
+    return "hip was not up; what it had left behind is cleared and the resolver restored.";
+  }
+  return wasKilled ? "hip was not up; what it had left behind is cleared." : "hip is not up.";
 }
 
 async function untilGone(pid: number): Promise<void> {
