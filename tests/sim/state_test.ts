@@ -229,3 +229,32 @@ Deno.test("LOS-001 LOS-002 FSM-041 BEX-063 ESP-278 a host that lost its state me
   assert.notEqual(now.outboundSpi, before.outboundSpi);
   assert.equal(bob.engine.status().associations.length, 1);
 });
+
+Deno.test("a close in I2-SENT while I2s cross leaves two Responders; with data to send both find out, and meet again within half a minute", () => {
+  const pair = makePair();
+  const { world, alice, bob, link } = pair;
+  const smaller = compareBytes(alice.hit, bob.hit) < 0 ? alice : bob;
+  const greater = smaller === alice ? bob : alice;
+  greater.application.ping(smaller);
+  world.runUntil(() => link.count("R1") === 1);
+  link.loses = ({ name, from }) => name === "I2" && from === greater;
+  smaller.application.ping(greater);
+  world.runUntil(() => smaller.stateTowards(greater) === "I2-SENT");
+  assert.equal(greater.stateTowards(smaller), "I2-SENT");
+  smaller.close(greater);
+  // The I2 of the other end was on its way for longer.
+  link.loses = () => false;
+  smaller.receive(link.named("I2").find(({ source }) => greater.owns(source))!);
+  const areResponders = () =>
+    smaller.stateTowards(greater) === "R2-SENT" && greater.stateTowards(smaller) === "R2-SENT";
+  world.runUntil(areResponders);
+  world.advance(seconds(1));
+  assert.ok(areResponders());
+  const isMet = () => [alice, bob].every(({ application }) => application.replies.length > 0);
+  for (let i = 0; i < 30 && !isMet(); i++) {
+    alice.application.ping(bob);
+    bob.application.ping(alice);
+    world.advance(seconds(1));
+  }
+  assert.ok(isMet(), `${world.trace}`);
+});
