@@ -188,6 +188,14 @@ Deno.test("SEC-004 a solution counts as bad only when its puzzle was right and i
   for (let i = 0; i < 2; i++) saidTo(pair, wrong);
   assert.equal(pair.b.engine.status().drops["hip-puzzle-failed"], 2);
   assert.equal(pair.b.engine.status().drops["hip-known-bad-solution"], undefined);
+  // A job that got lost says nothing of the packet.
+  pair.tamper = (job, result) =>
+    job.kind === "accept-i2"
+      ? { kind: "failed", reason: "hip-job-failed", detail: "worker died" }
+      : result;
+  for (let i = 0; i < 2; i++) saidTo(pair, i2);
+  assert.equal(pair.b.engine.status().drops["hip-job-failed"], 2);
+  pair.tamper = (_, result) => result;
   // One whose packet then fails is, and the right packet with it is not taken any more.
   saidTo(pair, spoilt(i2, "HIP_SIGNATURE"));
   assert.deepEqual(saidTo(pair, i2), []);

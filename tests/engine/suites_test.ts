@@ -6,7 +6,7 @@ import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import type { EngineOptions } from "../../lib/engine/engine.ts";
 import type { IdentityKind } from "../../lib/identity/host_identity.ts";
 import { PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
-import { parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { HIP_FIELD, parseHipPacket } from "../../lib/wire/hip/packet.ts";
 import { End, EnginePair, POLICY } from "../support/engine_pair.ts";
 import { altered, states, swallowing, typeOf } from "../support/engine_story.ts";
 import { testIdentity, type TestOwner } from "../support/identities.ts";
@@ -106,6 +106,25 @@ Deno.test("NEG-018 of an R1 that cannot be verified nothing but HIT_SUITE_LIST c
   );
   other.advance(milliseconds(400));
   assert.deepEqual(sendersOf(other, PACKET.I1), [other.a.hit]);
+});
+
+Deno.test("NEG-018 of several R1s one that cannot be verified is not looked at first because of its counter", () => {
+  const pair = unlikeHosts();
+  const { a, b } = pair;
+  const r1 = interceptedR1(pair);
+  const [i1] = sentOf(pair, PACKET.I1);
+  const toLow = altered(i1!, (bytes) => bytes.set(LOW_BOB, HIP_FIELD.receiverHit));
+  const [verifiable] = swallowing(pair, PACKET.R1, () => pair.inject(b, toLow));
+  // After a second I1 several R1s are awaited.
+  swallowing(pair, PACKET.R1, () => pair.advance(milliseconds(500)));
+  assert.equal(sentOf(pair, PACKET.I1).length, 2);
+  const { offset } = parseHipPacket(r1.bytes).raw(PARAMETER.R1_COUNTER)!;
+  pair.inject(a, altered(r1, (bytes) => bytes.fill(0xff, offset + 8, offset + 16)));
+  pair.inject(a, verifiable!);
+  pair.advance(milliseconds(200));
+  assert.equal(a.engine.association(LOW_BOB)?.state, "ESTABLISHED");
+  const looks = a.events.map(({ kind }) => kind).filter((kind) => /drop|puzzle/.test(kind));
+  assert.deepEqual(looks, ["puzzle-solved", "drop"]);
 });
 
 Deno.test("NEG-019 NEG-020 when the first R1 that can be verified has another HIT_SUITE_LIST, the exchange begins once more", () => {

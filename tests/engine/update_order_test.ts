@@ -123,6 +123,19 @@ Deno.test("a peer that begins its rekey anew is followed: the last new SPI count
   }
 });
 
+Deno.test("UPD-004 a peer that begins its rekey anew before it has an answer gets one for both UPDATEs", () => {
+  const { story, spi } = afterRekey();
+  const { pair } = story;
+  const made = runJob({ kind: "generate-dh", seed: new Uint8Array(32).fill(1), dhGroup: 7 });
+  assert.ok(made.kind === "generate-dh");
+  const dh = made.keyPair;
+  pair.tamper = (job, result) => job.kind === "generate-dh" ? undefined : result;
+  assert.deepEqual(story.give(story.forge({ seq: 1, espInfo: offer(spi, FIRST), dh })), []);
+  pair.tamper = (_, result) => result;
+  const [answer] = story.give(story.forge({ seq: 2, espInfo: offer(spi, SECOND), dh }));
+  assert.deepEqual(summaryOf(answer!).ack, [1, 2]);
+});
+
 Deno.test("an offer that comes later than the one which replaced it is acknowledged and changes nothing", () => {
   const { story, spi, outbound } = afterRekey();
   const [answer] = story.give(story.forge({ seq: 1, espInfo: offer(spi, FIRST) }));
