@@ -37,6 +37,12 @@ const BATCH = 1000;
 /** Packets of each kind before those that count. */
 const WARM_UP = 20 * BATCH;
 
+/**
+ * I1s of a batch that may be taken for repetitions of others: the desk knows what it has just seen by
+ * a hash of 32 bits, which meets another about once in a million I1s.
+ */
+const MISTAKEN = 2;
+
 /** Octets under the hash that makes #I: a secret, two HITs, two addresses, Opaque. */
 const HASHED_OCTETS = 98;
 
@@ -103,17 +109,23 @@ function sendI1s(crowd: BenchCrowd, from: number): number {
       if (crowd.responder.sent() !== undefined) answered++;
     }
   });
-  if (answered < BATCH) throw new UserError(`of ${BATCH} I1s ${answered} were answered.`);
+  checkAnswered(answered);
   return time;
+}
+
+/** @throws {UserError} When more I1s of a batch stayed without R1 than chance explains. */
+function checkAnswered(answered: number): void {
+  if (answered >= BATCH - MISTAKEN) return;
+  throw new UserError(`of ${BATCH} I1s ${answered} were answered.`);
 }
 
 function sendWrongI2s(crowd: BenchCrowd, from: number): number {
   const { responder } = crowd;
   const i2s = Array.from({ length: BATCH }, (_, i) => {
     const r1 = responder.answer(crowd.i1(from + i));
-    if (r1 === undefined) throw new UserError("an I1 was not answered.");
-    return crowd.i2(from + i, r1);
-  });
+    return r1 === undefined ? [] : [crowd.i2(from + i, r1)];
+  }).flat();
+  checkAnswered(i2s.length);
   const time = timed(() => {
     for (const i2 of i2s) responder.receive(i2);
   });
