@@ -160,6 +160,9 @@ Deno.test("PUZ-013 PUZ-014 PUZ-015 checkSolution() wants our #I and our #K", () 
     checkSolution("sha256", secret, subject, k, given);
   assert.equal(check(6), undefined);
   assert.equal(check(64), "hip-puzzle-failed");
+  // Passed over by the search: less than one octet of its hash decides.
+  const passedOver = { ...answer, solutionJ: new Uint8Array(32) };
+  assert.equal(check(6, passedOver), "hip-puzzle-failed");
   assert.equal(check(6, { ...answer, solutionJ: new Uint8Array(31) }), "hip-puzzle-failed");
   const foreign = { ...answer, randomI: new Uint8Array(32) };
   assert.equal(check(0, foreign), "hip-unknown-puzzle");
