@@ -141,7 +141,11 @@ Deno.test({
       await Deno.writeTextFile(file, "mtu = 99\n");
       await assertRefused(host, up(), /hip\.conf, line 1: mtu cannot be "99"\. Use a whole/);
       await Deno.remove(file);
-      await assertRefused(host, up("--option", "colour=blue"), /unknown key "colour"\. Known keys/);
+      await assertRefused(
+        host,
+        up("--option", "colour=blue"),
+        /unknown key "colour"\. All keys: hip up --help/,
+      );
       await hipAt(host, stateFolder, "identity", "new", "work");
       await assertRefused(host, up("--option", "identity=nobody"), /"nobody"\. There are: work/);
       await Deno.writeTextFile(`${stateFolder}/file`, "");

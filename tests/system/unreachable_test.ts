@@ -65,7 +65,10 @@ Deno.test({
       }
       const stranger = await hip(client, "ping", "2001:22:1:2:3:4:5:6");
       assert.equal(stranger.code, 1);
-      assert.match(stranger.stderr, /^hip ping: no address is known for 2001:22:1:2:3:4:5:6\.\n$/i);
+      assert.match(
+        stranger.stderr,
+        /^hip ping: no address is known for 2001:22:1:2:3:4:5:6\. Give one with: hip host add .*\n$/i,
+      );
       const nobody = await hip(client, "ping", "nobody.hip.test");
       assert.equal(nobody.code, 1);
       assert.match(nobody.stderr, /^hip ping: nobody\.hip\.test cannot be reached .*NXDOMAIN/);
