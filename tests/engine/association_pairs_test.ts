@@ -13,6 +13,7 @@ import { addressKey, formatIpAddress, parseIpAddress } from "../../lib/wire/ip_a
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import { End, EnginePair, POLICY } from "../support/engine_pair.ts";
 import {
+  connecting,
   forged,
   makePair,
   sceneIn,
@@ -30,11 +31,6 @@ function echoBetween(source: Uint8Array, destination: Uint8Array): Uint8Array {
   const ids = { identifier: 7, sequence: 1 };
   const data = new Uint8Array(16);
   return buildIcmpv6Echo({ kind: "request", source, destination, ...ids, data });
-}
-
-/** What Alice sends while nothing comes of it. */
-function connecting(pair: EnginePair, type: number): OutgoingPacket {
-  return swallowing(pair, type, () => pair.a.engine.connect(pair.now, pair.b.hit))[0]!;
 }
 
 Deno.test("BEX-013 BEX-014 each pair of HITs has one association of its own, and packets find it by the pair", () => {

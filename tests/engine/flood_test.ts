@@ -13,11 +13,11 @@ import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { End, EnginePair } from "../support/engine_pair.ts";
 import {
   altered,
+  connecting,
   forged,
   isNoReport,
   makePair,
   states,
-  swallowing,
 } from "../support/engine_story.ts";
 import { testIdentity } from "../support/identities.ts";
 
@@ -54,7 +54,7 @@ Deno.test("SEC-001 a flood of I1s is answered, and leaves no table fuller and no
 
 Deno.test("a flood of wrong solutions leaves no table fuller, no job, and few answers", () => {
   const pair = makePair({ settings: { puzzleDifficultyK: 16 } });
-  const i2 = swallowing(pair, PACKET.I2, () => pair.a.engine.connect(pair.now, pair.b.hit))[0]!;
+  const i2 = connecting(pair, PACKET.I2);
   const solution = parseHipPacket(i2.bytes).raw(PARAMETER.SOLUTION)!;
   const solutionJ = solution.offset + 4 + 4 + (solution.contents.length - 4) / 2;
   const { tables } = pair.b.engine.status();

@@ -17,22 +17,18 @@ import { R1_COUNTER } from "../../lib/wire/hip/parameters/r1_counter.ts";
 import { End, EnginePair, POLICY } from "../support/engine_pair.ts";
 import {
   altered,
+  connecting,
   ESP,
   forged,
   makePair,
   spoilt,
   states,
-  swallowing,
   typeOf,
 } from "../support/engine_story.ts";
 import { testIdentity } from "../support/identities.ts";
 
 const ALICE = testIdentity("ecdsa-p256", "alice");
 const BOB = testIdentity("ecdsa-p256", "bob");
-
-function i2Of(pair: EnginePair): OutgoingPacket {
-  return swallowing(pair, PACKET.I2, () => pair.a.engine.connect(pair.now, pair.b.hit))[0]!;
-}
 
 function counterOf({ bytes }: OutgoingPacket): bigint {
   return parseHipPacket(bytes).require(R1_COUNTER).generation;
@@ -60,7 +56,7 @@ Deno.test("TMR-016 DHG-027 DHG-029 R1C-012 an R1 is offered for one time, its I2
   for (const [late, isTaken] of [[15.9, true], [16.1, false]] as const) {
     const pair = makePair({ settings });
     const made = keysOfBob(pair);
-    const i2 = i2Of(pair);
+    const i2 = connecting(pair, PACKET.I2);
     pair.passes = () => false;
     // Delta T is 60 s, Delta S the lifetime of the puzzle, 2^4 s.
     pair.advance(seconds(59.9));
@@ -91,7 +87,7 @@ Deno.test("SEC-014 DHG-027 one Diffie-Hellman key serves several Initiators for 
       .map(({ bytes }) => parseHipPacket(bytes).require(DIFFIE_HELLMAN).publicValue.join()).at(-1);
   pair.advance(seconds(2));
   carol.now = pair.now;
-  const [ofAlice, ofCarol] = [i2Of(pair), i2Of(carol)];
+  const [ofAlice, ofCarol] = [connecting(pair, PACKET.I2), connecting(carol, PACKET.I2)];
   assert.equal(keyOf(ofAlice, pair), keyOf(ofCarol, carol));
   assert.deepEqual(saidTo(pair, ofAlice), [PACKET.R2]);
   // The key that was used is offered no more, and Carol's I2 with it is still taken.
@@ -99,7 +95,7 @@ Deno.test("SEC-014 DHG-027 one Diffie-Hellman key serves several Initiators for 
   const dave = new EnginePair(new End(testIdentity("ed25519", "alice"), "192.0.2.4", 4), b);
   dave.introduce(dave.a, b);
   dave.now = pair.now;
-  const ofDave = i2Of(dave);
+  const ofDave = connecting(dave, PACKET.I2);
   assert.notEqual(keyOf(ofDave, dave), keyOf(ofAlice, pair));
   assert.equal(a.engine.association(b.hit)?.state, "I2-SENT");
 });
@@ -108,14 +104,14 @@ Deno.test("R1C-009 R1C-010 R1C-013 the R1 counter rises with every R1 that is re
   const pair = makePair({ settings: { r1Lifetime: seconds(60) } });
   let highest = -1n;
   for (let i = 0; i < 5; i++) {
-    const [r1] = swallowing(pair, PACKET.R1, () => pair.a.engine.connect(pair.now, pair.b.hit));
-    const counter = counterOf(r1!);
+    const r1 = connecting(pair, PACKET.R1);
+    const counter = counterOf(r1);
     assert.ok(counter > highest, `${counter} after ${highest}`);
     highest = counter;
     pair.a.engine.close(pair.now, pair.b.hit);
     pair.advance(seconds(61));
   }
-  const i2 = i2Of(pair);
+  const i2 = connecting(pair, PACKET.I2);
   const { offset } = parseHipPacket(i2.bytes).raw(PARAMETER.R1_COUNTER)!;
   for (const octet of [4, 11]) {
     const other = altered(i2, (bytes) => bytes[offset + 4 + octet]! ^= 0x40);
@@ -181,7 +177,7 @@ Deno.test("SEC-004 solutions that count as bad are forgotten with their R1", () 
 
 Deno.test("SEC-004 a solution counts as bad only when its puzzle was right and its I2 failed all the same", () => {
   const pair = makePair({ settings: { puzzleDifficultyK: 8 } });
-  const i2 = i2Of(pair);
+  const i2 = connecting(pair, PACKET.I2);
   const { offset } = parseHipPacket(i2.bytes).raw(PARAMETER.SOLUTION)!;
   // A wrong solution costs an attacker nothing: it is not remembered.
   const wrong = altered(i2, (bytes) => bytes[offset + 4 + 52]! ^= 1);
@@ -243,7 +239,7 @@ Deno.test("TFL-001 data of an association travels as ESP and as nothing else, bo
 
 Deno.test("ECH-007 what comes back of our own Opaque and #I is not believed: another #I, Opaque, HIT or address does not fit", () => {
   const pair = makePair({ settings: { puzzleDifficultyK: 0 } });
-  const i2 = i2Of(pair);
+  const i2 = connecting(pair, PACKET.I2);
   const { offset } = parseHipPacket(i2.bytes).raw(PARAMETER.SOLUTION)!;
   const flipped = (at: number) => altered(i2, (bytes) => bytes[offset + 4 + at]! ^= 1);
   // Opaque, #I; then the address of the sender.

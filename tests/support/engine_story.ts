@@ -93,6 +93,11 @@ export function swallowing(pair: EnginePair, type: number, action: () => void): 
   return swallowed;
 }
 
+/** The first packet of a type that an exchange begun by Alice brings; nothing comes of it. */
+export function connecting(pair: EnginePair, type: number): OutgoingPacket {
+  return swallowing(pair, type, () => pair.a.engine.connect(pair.now, pair.b.hit))[0]!;
+}
+
 export const STATES = [
   "UNASSOCIATED",
   "I1-SENT",
