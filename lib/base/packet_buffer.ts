@@ -19,8 +19,10 @@ export class PacketPath {
   /** Our address; all zero when the system is to choose. */
   readonly localAddress = new Uint8Array(16);
   readonly peerAddress = new Uint8Array(16);
-  /** IP protocol: 50 ESP, 139 HIP. */
+  /** IP protocol: 50 ESP, 139 HIP, 17 UDP with either of them inside. */
   protocol = 0;
+  /** The peer's port, where the protocol is UDP; else 0. */
+  peerPort = 0;
   /** DSCP and ECN octet of the outer header (RFC 7402 appendix B). */
   trafficClass = 0;
   /** Hop limit or TTL of the outer header, 0 to 255. */

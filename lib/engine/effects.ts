@@ -13,8 +13,10 @@ import { HIP_PROTOCOL, setChecksum } from "../wire/hip/packet.ts";
 
 /** A packet for the outside, without its IP header. */
 export interface OutgoingPacket {
-  /** 139 HIP, 50 ESP, 1 ICMP or 58 ICMPv6. */
+  /** 139 HIP, 50 ESP, 17 UDP, 1 ICMP or 58 ICMPv6. */
   readonly protocol: number;
+  /** The peer's port, where the protocol is UDP: `bytes` is then what the datagram carries. */
+  readonly peerPort?: number;
   /** 16 octets. The HIP checksum was computed for exactly this pair. */
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
@@ -28,6 +30,7 @@ export function outgoingPacket(buffer: PacketBuffer): OutgoingPacket {
   const { path } = buffer;
   return {
     protocol: path.protocol,
+    peerPort: path.peerPort,
     source: path.localAddress.slice(),
     destination: path.peerAddress.slice(),
     bytes: buffer.contents().slice(),

@@ -23,8 +23,9 @@ const HOP_LIMIT = 7;
 const SOURCE = 8;
 const DESTINATION = 24;
 
-/** ESP, in the outer header's protocol field. */
+/** ESP by itself and in UDP, in the outer header's protocol field. */
 const ESP_PROTOCOL = 50;
+const UDP_PROTOCOL = 17;
 
 /** Next header of a dummy packet (RFC 4303 §2.6). */
 export const DUMMY_NEXT_HEADER = 59;
@@ -93,7 +94,9 @@ export function setOuterPath(
   hopLimit: number,
 ): void {
   const { path } = buffer;
-  path.protocol = ESP_PROTOCOL;
+  const { peerPort } = sa;
+  path.protocol = peerPort === 0 ? ESP_PROTOCOL : UDP_PROTOCOL;
+  path.peerPort = peerPort;
   path.trafficClass = trafficClass;
   path.hopLimit = hopLimit;
   path.localAddress.set(sa.localAddress);

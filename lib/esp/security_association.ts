@@ -60,7 +60,9 @@ const LOCAL_HIT = 10;
 const PEER_HIT = 14;
 const OUTER_LOCAL = 18;
 const OUTER_PEER = 22;
-const BLOCK_WORDS = 26;
+/** The peer's UDP port; 0: ESP goes without UDP. */
+const OUTER_PORT = 26;
+const BLOCK_WORDS = 27;
 
 /** No path MTU is known: the device's own bounds inner packets. */
 const NO_LIMIT = 0xffffffff;
@@ -89,6 +91,8 @@ export interface OutboundSaOptions extends SaOptions {
   readonly localAddress: Uint8Array;
   /** 16 octets; copied. */
   readonly peerAddress: Uint8Array;
+  /** The peer's UDP port, where ESP goes in UDP (RFC 9028 §5.11); absent or 0: it does not. */
+  readonly peerPort?: number;
   /** 0 to 63: outer DSCP of every packet. The inner one is copied when absent. */
   readonly dscp?: number;
 }
@@ -242,6 +246,7 @@ export class OutboundSa extends SecurityAssociation {
     this.words[INNER_LIMIT] = NO_LIMIT;
     setAddress(this.words, OUTER_LOCAL, options.localAddress);
     setAddress(this.words, OUTER_PEER, options.peerAddress);
+    this.words[OUTER_PORT] = options.peerPort ?? 0;
     if (options.dscp !== undefined) {
       if (!Number.isInteger(options.dscp) || options.dscp < 0 || options.dscp > 63) {
         throw new RangeError(`Cannot pin DSCP ${options.dscp}: need 0 to 63`);
@@ -266,13 +271,19 @@ export class OutboundSa extends SecurityAssociation {
     return this.#peerAddress ??= addressAt(this.words, OUTER_PEER);
   }
 
+  /** The peer's UDP port; 0: ESP goes by itself. */
+  get peerPort(): number {
+    return this.words[OUTER_PORT]!;
+  }
+
   /**
    * Readdresses the SA; keys, SPI and counters stay, the path MTU is that of another path (RFC 4301
-   * §8.2.2). Both are 16 octets and are copied.
+   * §8.2.2). Addresses have 16 octets and are copied.
    */
-  setAddresses(localAddress: Uint8Array, peerAddress: Uint8Array): void {
+  setAddresses(localAddress: Uint8Array, peerAddress: Uint8Array, peerPort = 0): void {
     setAddress(this.words, OUTER_LOCAL, localAddress);
     setAddress(this.words, OUTER_PEER, peerAddress);
+    this.words[OUTER_PORT] = peerPort;
     this.forgetPathMtu();
   }
 
@@ -295,6 +306,7 @@ export class OutboundSa extends SecurityAssociation {
   inheritPathMtu(former: OutboundSa): void {
     if (!isSame16(former.peerAddress, this.peerAddress)) return;
     if (!isSame16(former.localAddress, this.localAddress)) return;
+    if (former.peerPort !== this.peerPort) return;
     this.pathMtu = former.pathMtu;
     this.innerLimit = former.innerLimit;
   }

@@ -99,10 +99,11 @@ export interface IpSocketOptions {
 /**
  * A raw socket for one IP protocol and one family. It sees every packet of its protocol to any
  * address of the host, reassembled by the system (RFC 7401 §5.1.3), and the system fragments what
- * it sends.
+ * it sends. One for UDP (17) sees what comes to our port, and paths have the peer's port as well;
+ * packets are then what datagrams carry.
  */
 export interface IpSocket extends Pollable {
-  /** 139 HIP, 50 ESP; 1 ICMP or 58 ICMPv6, of which only errors about those two come in. */
+  /** 139 HIP, 50 ESP, 17 UDP; 1 ICMP or 58 ICMPv6, of which only errors about those come in. */
   readonly protocol: number;
   readonly family: IpFamily;
 
