@@ -75,7 +75,7 @@ export class Contacts {
     // The peer may be in R2-SENT with data, and waits for a sign that its R2 has come.
     if (this.#reunions.delete(association)) association.rekeying?.ask(at);
     // RFC 7401 §5.1.2: anonymous identities are not stored.
-    if (association.isPeerAnonymous || this.#owner.isAnonymous(localHit)) return;
+    if (association.record.isPeerAnonymous || this.#owner.isAnonymous(localHit)) return;
     const address = association.security!.outbound.peerAddress.slice();
     this.#note(at, { localHit: localHit.slice(), peerHit: peerHit.slice(), address });
   }

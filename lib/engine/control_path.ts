@@ -122,12 +122,12 @@ export class ControlPath {
       // The state has changed while the I2 was verified: the tie-break once more (§6.9 step 5).
       wipeSecrets(result);
       this.#parts.drop(now, "hip-tie-break", "");
-    } else if (association.hasOvertaken(pending.r1Number)) {
+    } else if (association.record.hasOvertaken(pending.r1Number)) {
       wipeSecrets(result);
       this.#parts.drop(now, "hip-overtaken", "");
     } else {
       association.acceptI2(now, i2, receivedAt, addresses, result, inboundSpi);
-      association.lastR1 = pending.r1Number;
+      association.record.lastR1 = pending.r1Number;
     }
   }
 

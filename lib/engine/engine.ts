@@ -8,18 +8,14 @@
  * Read `data_path.ts` and `control_path.ts` first: they are the story of a packet.
  */
 
-import { bytesEqual, isAllZero } from "../base/bytes.ts";
-import { DropCounters, type DropReason } from "../base/drop_reason.ts";
+import { DropCounters } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
-import { Queue } from "../base/queue.ts";
 import { earliest, type Instant } from "../base/time.ts";
 import { hitSuiteId } from "../identity/hit.ts";
-import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { digest } from "../crypto/rhash.ts";
 import { AccessList } from "../hip/access_list.ts";
 import { Association } from "../hip/association.ts";
 import type {
-  AddressPair,
   AssociationContext,
   AssociationHandle,
   StateName,
@@ -32,30 +28,30 @@ import { type JobResult, wipeJob } from "../hip/jobs.ts";
 import { I2_ERRORS, Notifier } from "../hip/notify.ts";
 import { ResponderDesk } from "../hip/responder_desk.ts";
 import { TimerTable } from "../hip/timers.ts";
-import { type LocalLocator, pathsTo } from "../host/local_locators.ts";
+import type { LocalLocator } from "../host/local_locators.ts";
 import { LsiTable } from "../identity/lsi.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
 import { AnonymousIdentities, type AnonymousPeer } from "./anonymous_identities.ts";
+import { associationServices } from "./association_services.ts";
 import { Audit } from "./audit.ts";
-import {
-  type AssociationStatus,
-  type EngineEvent,
-  type EngineStatus,
-  finishedHipPacket,
-  type JobRequest,
-  outgoingHipPacket,
-  type OutgoingPacket,
+import type {
+  AssociationStatus,
+  EngineEvent,
+  EngineStatus,
+  JobRequest,
+  OutgoingPacket,
 } from "./effects.ts";
 import { Contacts } from "./contacts.ts";
 import { Chronicle } from "./chronicle.ts";
 import { ControlPath } from "./control_path.ts";
 import { DataPath } from "./data_path.ts";
 import type { EngineOptions } from "./engine_options.ts";
-import { EventLog } from "./event_log.ts";
 import { IcmpInput } from "./icmp_input.ts";
 import { IdentityTable } from "./identity_table.ts";
 import { JobTable } from "./job_table.ts";
+import { LocalPolicy } from "./local_policy.ts";
+import { Outbox } from "./outbox.ts";
 import { associationStatus, identityStatus } from "./status.ts";
 
 export type { EngineOptions };
@@ -88,9 +84,8 @@ export class Engine {
   #isGoingDown = false;
   readonly #notifier: Notifier;
   #locators: readonly LocalLocator[] = [];
-  readonly #transmits = new Queue<OutgoingPacket>();
-  readonly #deliveries = new Queue<Uint8Array>();
-  readonly #events = new EventLog();
+  readonly #outbox = new Outbox(this.#drops);
+  readonly #localPolicy: LocalPolicy;
   readonly #chronicle: Chronicle;
 
   constructor(options: EngineOptions) {
@@ -121,18 +116,17 @@ export class Engine {
       digest: options.digest ?? digest,
       firstR1Generation: options.firstR1Generation,
     }, {
-      transmit: (now, addresses, packet) =>
-        this.#send(now, addresses, finishedHipPacket(addresses, packet)),
+      transmit: (now, addresses, packet) => this.#outbox.transmitFinished(now, addresses, packet),
       submitPoolJob: (localHit, job) => this.#jobs.submit({ kind: "pool", localHit, job }),
       submitI2Job: (pending, job) => this.#jobs.submit({ kind: "i2", pending, job }),
       isInitiating: (localHit, peerHit) =>
         this.#associations.find(localHit, peerHit)?.isInitiating === true,
       hasOvertaken: (localHit, peerHit, r1Number) =>
-        this.#associations.find(localHit, peerHit)?.hasOvertaken(r1Number) === true,
+        this.#associations.find(localHit, peerHit)?.record.hasOvertaken(r1Number) === true,
       expectedIdentity: (now, hit) => this.peers.lookup(now, hit)?.identity,
       allocateSpi: () => this.#dataPath.saDatabase.allocateSpi(options.random),
       accepted: (now, pending, result) => this.#controlPath.acceptI2(now, pending, result),
-      drop: (now, reason, detail) => this.#drop(now, reason, detail),
+      drop: (now, reason, detail) => this.#outbox.drop(now, reason, detail),
       refuse: (now, hits, addresses, reason) =>
         this.#notifier.report(now, hits, addresses, I2_ERRORS[reason]),
     });
@@ -143,8 +137,32 @@ export class Engine {
       settings: this.#settings,
       drops: this.#drops,
     });
-    this.#context = this.#makeContext();
+    this.#context = associationServices({
+      options,
+      settings: this.#settings,
+      access: this.#access,
+      identities: this.#identities,
+      peers: this.peers,
+      associations: this.#associations,
+      timers: this.#timers,
+      failures: this.#failures,
+      desk: this.#desk,
+      dataPath: this.#dataPath,
+      jobs: this.#jobs,
+      outbox: this.#outbox,
+      notifier: this.#notifier,
+      chronicle: this.#chronicle,
+      locators: () => this.#locators,
+      changed: (now, association, from, to, why) =>
+        this.#handleStateChange(now, association, from, to, why),
+    });
     this.#anonymous = this.#makeAnonymous();
+    this.#localPolicy = new LocalPolicy(
+      this.#access,
+      this.#identities,
+      this.#anonymous,
+      this.#associations,
+    );
   }
 
   // ---- life ------------------------------------------------------------------------------------
@@ -211,7 +229,9 @@ export class Engine {
         this.#desk.handlePoolJobDone(now, owner.localHit, owner.job, result);
         break;
       case "notify":
-        if (result.kind === "sign-packet") this.#transmit(now, owner.addresses, result.packet);
+        if (result.kind === "sign-packet") {
+          this.#outbox.transmit(now, owner.addresses, result.packet);
+        }
         break;
       case "i2":
         this.#desk.handleI2Done(now, owner.pending, result);
@@ -271,7 +291,7 @@ export class Engine {
     this.peers.learn(now, mapping);
     if (mapping.source === "dns") {
       const { name, hit, locators } = mapping;
-      this.#events.add({ kind: "learned", at: now, name, peerHit: hit, locators });
+      this.#outbox.events.add({ kind: "learned", at: now, name, peerHit: hit, locators });
     }
     return true;
   }
@@ -282,7 +302,7 @@ export class Engine {
    * @param localHit Ours; the one that local policy names when absent.
    */
   connect(now: Instant, peerHit: Uint8Array, localHit?: Uint8Array): void {
-    const from = localHit ?? this.#localHitFor(peerHit);
+    const from = localHit ?? this.#localPolicy.localHitFor(peerHit);
     if (from === undefined) {
       this.#anonymous.connect(now, { hit: peerHit });
       return;
@@ -380,12 +400,12 @@ export class Engine {
   // ---- effects ---------------------------------------------------------------------------------
 
   pollTransmit(): OutgoingPacket | undefined {
-    return this.#transmits.shift();
+    return this.#outbox.transmits.shift();
   }
 
   /** An inner IPv6 packet for the applications. */
   pollDeliver(): Uint8Array | undefined {
-    return this.#deliveries.shift();
+    return this.#outbox.deliveries.shift();
   }
 
   pollJob(): JobRequest | undefined {
@@ -393,25 +413,13 @@ export class Engine {
   }
 
   pollEvent(): EngineEvent | undefined {
-    return this.#events.take();
+    return this.#outbox.events.take();
   }
 
   // ---- within ----------------------------------------------------------------------------------
 
   #isLocal(hit: Uint8Array): boolean {
     return this.#identities.find(hit) !== undefined;
-  }
-
-  /**
-   * Local policy for a source HIT (RFC 7401 §6.1 step 2): the anonymous one that the peer is to
-   * meet, or undefined while it is being made; the one it knows already; the default one.
-   */
-  #localHitFor(peerHit: Uint8Array): Uint8Array | undefined {
-    if (this.#access.isMetAnonymously(peerHit)) return this.#anonymous.hitFor(peerHit);
-    const known = this.#associations.withPeer(peerHit)
-      .filter(({ localHit }) => !this.#identities.isPassing(localHit));
-    const [first = undefined] = known;
-    return first?.localHit ?? this.#identities.default.identity.hit;
   }
 
   #ensureAssociation(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined {
@@ -421,48 +429,25 @@ export class Engine {
     return this.#associations.add(association) ? association : undefined;
   }
 
-  /** An anonymous identity is for its peer alone, and some peers are to meet no other. */
-  #misused(localHit: Uint8Array, peerHit: Uint8Array): DropReason | undefined {
-    if (this.#associations.find(localHit, peerHit) !== undefined) return undefined;
-    const anonymous = this.#anonymous.hitFor(peerHit);
-    const isIts = anonymous !== undefined && bytesEqual(localHit, anonymous);
-    if (this.#identities.isPassing(localHit) && !isIts) return "tun-source-not-local";
-    if (!this.#access.isMetAnonymously(peerHit) || isIts) return undefined;
-    this.#anonymous.keep(peerHit);
-    return "tun-not-anonymous";
-  }
-
-  #transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void {
-    this.#send(now, addresses, outgoingHipPacket(addresses, packet));
-  }
-
-  #send(now: Instant, addresses: AddressPair, outgoing: OutgoingPacket): void {
-    this.#transmits.push(outgoing);
-    this.#events.addPacket(now, "out", outgoing.bytes, addresses);
-  }
-
-  #drop(now: Instant, reason: DropReason, detail: string): void {
-    this.#drops.count(reason);
-    this.#events.add({ kind: "drop", at: now, reason, detail });
-  }
-
   #makeDataPath(): DataPath {
     return new DataPath(
       {
         isLocal: (hit) => this.#isLocal(hit),
-        localHitFor: (peerHit) => this.#localHitFor(peerHit),
+        localHitFor: (peerHit) => this.#localPolicy.localHitFor(peerHit),
         associationFor: (now, localHit, peerHit) => {
           if (this.#isGoingDown) {
-            this.#drop(now, "association-closed", "going down");
+            this.#outbox.drop(now, "association-closed", "going down");
             return undefined;
           }
-          const refusal = this.#misused(localHit, peerHit);
+          const refusal = this.#localPolicy.refuses(localHit, peerHit);
           if (refusal !== undefined) {
-            this.#drop(now, refusal, "");
+            this.#outbox.drop(now, refusal, "");
             return undefined;
           }
           const association = this.#ensureAssociation(localHit, peerHit);
-          if (association === undefined) this.#drop(now, "hip-busy", "too many associations");
+          if (association === undefined) {
+            this.#outbox.drop(now, "hip-busy", "too many associations");
+          }
           return association;
         },
         unwatched: (now, { localHit, peerHit }) =>
@@ -472,9 +457,9 @@ export class Engine {
           this.#associations.find(localHit, peerHit)?.rekeying?.start(now, rekeyWithDh);
         },
         staged: (at, localHit, peerHit, packets) =>
-          this.#events.add({ kind: "staged", at, localHit, peerHit, packets }),
-        transmit: (packet) => this.#transmits.push(packet),
-        deliver: (packet) => this.#deliveries.push(packet),
+          this.#outbox.events.add({ kind: "staged", at, localHit, peerHit, packets }),
+        transmit: (packet) => this.#outbox.transmits.push(packet),
+        deliver: (packet) => this.#outbox.deliveries.push(packet),
         spent: (now, sa) => this.#associations.closeUsedUp(now, sa),
         unknownSpi: (now, buffer) => {
           this.contacts.meetAgain(now, buffer.path.peerAddress);
@@ -498,13 +483,13 @@ export class Engine {
       desk: this.#desk,
       notifier: this.#notifier,
       icmp: new IcmpAnswers(random, this.#settings.icmpToStrangers),
-      events: this.#events,
+      events: this.#outbox.events,
       logger,
       isLocal: (hit) => this.#isLocal(hit),
       ensureAssociation: (localHit, peerHit) => this.#ensureAssociation(localHit, peerHit),
       meetAgain: (now, address, peerHit) => this.contacts.meetAgain(now, address, peerHit),
-      transmit: (packet) => this.#transmits.push(packet),
-      drop: (now, reason, detail) => this.#drop(now, reason, detail),
+      transmit: (packet) => this.#outbox.transmits.push(packet),
+      drop: (now, reason, detail) => this.#outbox.drop(now, reason, detail),
     });
   }
 
@@ -522,60 +507,9 @@ export class Engine {
         return association !== undefined;
       },
       changed: (at, localHit, isGone) =>
-        this.#events.add({ kind: "identity", at, localHit, isGone }),
-      drop: (now, reason, detail) => this.#drop(now, reason, detail),
+        this.#outbox.events.add({ kind: "identity", at, localHit, isGone }),
+      drop: (now, reason, detail) => this.#outbox.drop(now, reason, detail),
     });
-  }
-
-  #makeContext(): AssociationContext {
-    const { policy, random, espProvider } = this.#options;
-    return {
-      settings: this.#settings,
-      policyFor: (peerHit) => {
-        const espSuites = this.#access.espSuitesFor(peerHit);
-        return espSuites === undefined ? policy : { ...policy, espSuites };
-      },
-      access: this.#access,
-      random,
-      espProvider,
-      saDatabase: this.#dataPath.saDatabase,
-      identityOf: (localHit) => this.#identities.require(localHit).identity,
-      localHitOf: (suites) => this.#identities.hitOfSuite(suites),
-      isAnonymous: (localHit) => this.#identities.require(localHit).isAnonymous,
-      expectedIdentity: (now, hit): PublicHostIdentity | undefined =>
-        isAllZero(hit) ? undefined : this.peers.lookup(now, hit)?.identity,
-      pathsOf: (now, hit) => {
-        const mapping = this.peers.lookup(now, hit);
-        // RFC 8005 §3.2: a rendezvous server is asked before the peer's own addresses.
-        return pathsTo(this.#locators, [...mapping?.rendezvous ?? [], ...mapping?.locators ?? []]);
-      },
-      pathsTo: (addresses) => pathsTo(this.#locators, addresses),
-      submit: (association, job) => this.#jobs.submit({ kind: "association", association, job }),
-      transmit: (now, addresses, packet) => this.#transmit(now, addresses, packet),
-      drop: (now, reason, detail) => this.#drop(now, reason, detail),
-      report: (now, hits, addresses, messageType, more) =>
-        this.#notifier.report(now, hits, addresses, messageType, more),
-      reschedule: (association) => this.#timers.set(association, association.nextTimeout()),
-      changed: (now, association, from, to, why) =>
-        this.#handleStateChange(now, association, from, to, why),
-      puzzleSolved: (at, { localHit, peerHit }, difficultyK, tries) =>
-        this.#events.add({ kind: "puzzle-solved", at, localHit, peerHit, difficultyK, tries }),
-      established: (_now, association) => {
-        this.#failures.forget(association);
-        this.#dataPath.releaseStaged(association);
-      },
-      dataMayPass: (association) => this.#dataPath.releaseStaged(association),
-      failedWait: (now, hits) => this.#failures.note(now, hits),
-      unreachable: (_now, association) => this.#dataPath.refuseStaged(association),
-      notified: (_now, { peerHit }, packet) => this.#chronicle.notified(peerHit, packet),
-      moved: (association, old) => this.#associations.move(association, old),
-      removeSas: (inbound, outbound) => this.#dataPath.removeSas(inbound, outbound),
-      awaitData: (inbound, association) => this.#dataPath.awaitData(inbound, association),
-      lastR1: () => this.#desk.lastR1,
-      allocateSpi: () => this.#dataPath.saDatabase.allocateSpi(random),
-      releaseSpi: (spi) => this.#dataPath.saDatabase.releaseSpi(spi),
-      rekeyed: (_now, { peerHit }, isNewKeymat) => this.#chronicle.rekeyed(peerHit, isNewKeymat),
-    };
   }
 
   #handleStateChange(
@@ -586,7 +520,7 @@ export class Engine {
     why: string,
   ): void {
     const { localHit, peerHit } = association;
-    this.#events.add({ kind: "state", at, localHit, peerHit, from, to, why });
+    this.#outbox.events.add({ kind: "state", at, localHit, peerHit, from, to, why });
     this.#chronicle.stateChanged(peerHit, from, to, why);
     this.contacts.noteState(at, localHit, peerHit, to);
     if (to === "ESTABLISHED") this.#anonymous.noteUsed(localHit);

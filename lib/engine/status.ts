@@ -23,16 +23,16 @@ export function identityStatus(
 
 /** @param name The name its peer was learned under, or "". */
 export function associationStatus(association: Association, name: string): AssociationStatus {
-  const { security, keys, traffic } = association;
+  const { security, keys, traffic, record } = association;
   const outbound = security?.outbound;
   const inbound = security?.inbound;
   return {
     localHit: association.localHit,
     peerHit: association.peerHit,
     name,
-    isPeerAnonymous: association.isPeerAnonymous,
+    isPeerAnonymous: record.isPeerAnonymous,
     state: association.state,
-    role: association.role,
+    role: record.role,
     opportunisticAddress: association.opportunisticAddress,
     localAddress: outbound?.localAddress.slice(),
     peerAddress: outbound?.peerAddress.slice(),
@@ -47,10 +47,10 @@ export function associationStatus(association: Association, name: string): Assoc
     packetsOut: Number(traffic.packetsOut),
     octetsIn: Number(traffic.octetsIn),
     octetsOut: Number(traffic.octetsOut),
-    baseExchangeTime: association.baseExchangeTime,
-    puzzleTime: association.puzzleTime,
-    establishedAt: association.establishedAt,
-    failure: association.failure,
+    baseExchangeTime: record.baseExchangeTime,
+    puzzleTime: record.puzzleTime,
+    establishedAt: record.establishedAt,
+    failure: record.failure,
   };
 }
 

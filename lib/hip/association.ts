@@ -10,7 +10,7 @@
 import { isAllZero } from "../base/bytes.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
-import { after, type Duration, elapsed, type Instant } from "../base/time.ts";
+import { after, elapsed, type Instant } from "../base/time.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { type HipPacket, isAnonymous, parseHipPacket } from "../wire/hip/packet.ts";
@@ -40,6 +40,7 @@ import { type ControlKeys, pathOf, type Security } from "./control_keys.ts";
 import { StoredKeys, wipeSecrets } from "./control_keys.ts";
 import { tendEstablished } from "./established.ts";
 import { ExchangeAttempt } from "./exchange_attempt.ts";
+import { ExchangeRecord } from "./exchange_record.ts";
 import { Inactivity } from "./inactivity.ts";
 import { type Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
@@ -48,26 +49,11 @@ import { installSecurity, makeInboundSa, makeSecurity } from "./security.ts";
 import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
 
 export class Association implements AssociationHandle {
-  role: "initiator" | "responder" = "initiator";
-  /** First I1, or I2 taken in, to ESTABLISHED. */
-  baseExchangeTime: Duration | undefined;
-  puzzleTime: Duration | undefined;
-  establishedAt: Instant | undefined;
-  /**
-   * The last R1 of ours that an I2 can have answered before the peer agreed to what there is. When
-   * exchanges cross or are repeated, an I2 of the other one may come late, or come again: the peer
-   * has no use for what it would make, and neither end would notice that the two do not fit.
-   */
-  lastR1 = -1;
-  /** Whether the peer's R1 or I2 said that its identity is anonymous (RFC 7401 §5.1.2). */
-  isPeerAnonymous = false;
-  /** Why the last attempt failed, in words. */
-  failure: string | undefined;
+  /** What is remembered of its exchanges. */
+  readonly record = new ExchangeRecord();
   readonly #context: AssociationContext;
   readonly #channel: ControlChannel;
   readonly #hits: AssociationHits;
-  /** R1_COUNTER of the peer's R1 that was used last (§6.8 step 11). */
-  #peerGeneration: bigint | undefined;
   /** The last attempt of ours. */
   #attempt: ExchangeAttempt | undefined;
   #state: AssociationState = { kind: "UNASSOCIATED" };
@@ -131,11 +117,6 @@ export class Association implements AssociationHandle {
     return this.#state.kind !== "I2-SENT" || this.#hits.isOursGreater;
   }
 
-  /** Whether an I2 that answers this R1 of ours comes from an exchange that the peer has given up. */
-  hasOvertaken(r1Number: number): boolean {
-    return r1Number <= this.lastR1;
-  }
-
   /** Whether an exchange that we started is under way. */
   get isInitiating(): boolean {
     return this.#state.kind === "I2-SENT" || this.#initiation !== undefined;
@@ -156,10 +137,7 @@ export class Association implements AssociationHandle {
       case "UNASSOCIATED":
       case "CLOSING": {
         const initiation = this.#begin(now, options.mayChangeHit ?? false);
-        this.role = "initiator";
-        this.baseExchangeTime = undefined;
-        this.puzzleTime = undefined;
-        this.failure = undefined;
+        this.record.begin();
         this.#wipeKeys();
         this.#transition(now, { kind: "I1-SENT", initiation }, options.why ?? "data to send");
         initiation.handleTimeout(now);
@@ -193,7 +171,7 @@ export class Association implements AssociationHandle {
     }, {
       address: this.#opportunisticAddress,
       mayChangeHit,
-      knownGeneration: this.#peerGeneration,
+      knownGeneration: this.record.peerGeneration,
     });
     return this.#attempt.begin(now);
   }
@@ -248,9 +226,9 @@ export class Association implements AssociationHandle {
     this.#removeSecurity();
     // RFC 7402 §6.4: the inbound SA stands before I2 leaves, and carries nothing before R2.
     const inbound = makeInboundSa(this.#context, this.localHit, this.peerHit, spi, keys);
-    this.isPeerAnonymous = isAnonymous(r1.bytes);
-    this.puzzleTime = initiation.puzzleTime;
-    this.#peerGeneration = r1.generation;
+    this.record.isPeerAnonymous = isAnonymous(r1.bytes);
+    this.record.puzzleTime = initiation.puzzleTime;
+    this.record.peerGeneration = r1.generation;
     const awaiting = new AwaitingR2(now, this.#context, this, {
       startedAt: initiation.startedAt,
       r1,
@@ -314,12 +292,8 @@ export class Association implements AssociationHandle {
     // The Initiator may send at once; what it sends is what ends R2-SENT.
     security.inbound.isActive = true;
     this.#context.awaitData(security.inbound, this);
-    this.isPeerAnonymous = isAnonymous(i2);
-    this.role = "responder";
+    this.record.accept(elapsed(receivedAt, now), isAnonymous(i2));
     this.#attempt = undefined;
-    this.failure = undefined;
-    this.puzzleTime = undefined;
-    this.baseExchangeTime = elapsed(receivedAt, now);
     const answered = new AnsweredI2(now, i2, r2);
     const awaiting = new AwaitingCompletion(now, this.#context, this, security, answered);
     this.#transition(now, { kind: "R2-SENT", awaiting }, "I2 accepted");
@@ -340,10 +314,10 @@ export class Association implements AssociationHandle {
   #establish(now: Instant, security: Security, why: string, answered?: AnsweredI2): void {
     security.inbound.isActive = true;
     security.outbound.isActive = true;
-    this.establishedAt = now;
+    this.record.establishedAt = now;
     this.#attempt = undefined;
     const { access, settings } = this.#context;
-    const period = access.idleTimeoutFor(this.peerHit, this.isPeerAnonymous) ??
+    const period = access.idleTimeoutFor(this.peerHit, this.record.isPeerAnonymous) ??
       settings.unusedAssociationLifetime;
     const rekeying = new Rekeying(now, security, {
       context: this.#context,
@@ -478,7 +452,7 @@ export class Association implements AssociationHandle {
     if (state.kind === "I2-SENT" && state.awaiting.finishVerifying(id)) {
       const { sent, lastR1 } = state.awaiting;
       if (result.kind === "verify-r2") {
-        this.lastR1 = lastR1;
+        this.record.lastR1 = lastR1;
         this.#handleVerifiedR2(now, sent, result.outboundSpi);
       }
       if (result.kind === "failed") this.#context.drop(now, result.reason, result.detail);
@@ -493,7 +467,7 @@ export class Association implements AssociationHandle {
   #handleVerifiedR2(now: Instant, sent: SentI2, outboundSpi: number): void {
     const { keys, inbound, addresses } = sent;
     const security = installSecurity(this.#context, this, keys, inbound, outboundSpi, addresses);
-    this.baseExchangeTime = elapsed(sent.startedAt, now);
+    this.record.baseExchangeTime = elapsed(sent.startedAt, now);
     this.#establish(now, security, "R2 verified");
   }
 
@@ -556,7 +530,7 @@ export class Association implements AssociationHandle {
 
   #fail(now: Instant, what: string): void {
     const why = this.#attempt?.describeFailure(what) ?? what;
-    this.failure = why;
+    this.record.failure = why;
     if (this.#state.kind === "CLOSED") {
       this.#state.initiation = undefined;
       this.#context.reschedule(this);

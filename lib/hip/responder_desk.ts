@@ -69,7 +69,7 @@ export interface DeskContext {
   submitI2Job(pending: PendingI2, job: AcceptI2Job): void;
   /** Whether an exchange that we started is under way: its crossing twin is not refused. */
   isInitiating(localHit: Uint8Array, peerHit: Uint8Array): boolean;
-  /** See `Association.hasOvertaken`. */
+  /** See `ExchangeRecord.hasOvertaken`. */
   hasOvertaken(localHit: Uint8Array, peerHit: Uint8Array, r1Number: number): boolean;
   expectedIdentity(now: Instant, peerHit: Uint8Array): PublicHostIdentity | undefined;
   allocateSpi(): number | undefined;
