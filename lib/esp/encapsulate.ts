@@ -77,6 +77,7 @@ function sealPayload(
   const { sequenceHigh, sequenceLow } = sa;
   writeWord(bytes, start, sa.spi);
   writeWord(bytes, start + 4, sequenceLow);
+  sa.sealer.omitsHigh = sa.omitsHigh;
   if (!sa.sealer.seal(bytes, start, at, sequenceHigh, sequenceLow)) return "seal-failed";
   buffer.start = start;
   buffer.end = at + icvLength;

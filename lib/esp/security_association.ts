@@ -2,9 +2,10 @@
  * Security associations: everything that a packet touches, in one flat block, and the sealer or
  * opener beside it (RFC 4301 §4.4.2, RFC 7402 §3.3, appendix B.1.1).
  *
- * A block may lie in a SharedArrayBuffer, so that a worker thread can use the same SA.
- * One thread writes each field: the data path the counters and the window, the control path the
- * addresses and the active flag. 64-bit counters are pairs of words, exact at any rate.
+ * A block may move into shared memory, so that a data thread can work on the same SA: see
+ * `sa_offload.ts`. One thread writes each field: the data path the counters and the window, the
+ * control path the addresses, the limits and the active flag, which whoever finds the SA spent may
+ * take down. 64-bit counters are pairs of words, exact at any rate.
  *
  * An SA is one direction. It stores one pair of inner addresses, the HITs, and, for output, the
  * outer pair (BEET).
@@ -47,10 +48,9 @@ const SPI = 0;
 const ACTIVE = 1;
 const SEQUENCE_HIGH = 2;
 const SEQUENCE_LOW = 3;
-const PACKETS_HIGH = 4;
-const PACKETS_LOW = 5;
-const OCTETS_HIGH = 6;
-const OCTETS_LOW = 7;
+// Pairs of words, the high one first:
+const PACKETS = 4;
+const OCTETS = 6;
 /** 0: copy the inner DSCP; else 0x100 + DSCP. */
 const DSCP_POLICY = 8;
 /** Octets of the largest inner packet that the path carries, as far as is known. */
@@ -62,7 +62,22 @@ const OUTER_LOCAL = 18;
 const OUTER_PEER = 22;
 /** The peer's UDP port; 0: ESP goes without UDP. */
 const OUTER_PORT = 26;
-const BLOCK_WORDS = 27;
+/** Whether somebody looks after answers. */
+const WATCHED = 27;
+/** Whether ICVs leave out the high sequence word. */
+const OMITS_HIGH = 28;
+// Counts, as pairs of words; all ones: none.
+const REKEY_OCTETS = 29;
+const REKEY_SEQUENCE = 31;
+const HARD_OCTETS = 33;
+const BLOCK_WORDS = 35;
+
+/** Values of the active flag; an SA that is spent stays so. */
+const INACTIVE = 0;
+const IN_USE = 1;
+const SPENT = 2;
+
+const ALL_ONES = 0xffffffff;
 
 /** No path MTU is known: the device's own bounds inner packets. */
 const NO_LIMIT = 0xffffffff;
@@ -81,9 +96,17 @@ export interface SaOptions {
   readonly isActive?: boolean;
   /** Octets given to the cipher after which nothing passes (RFC 4301 §4.4.2.1); none when absent. */
   readonly hardOctets?: number;
-  /** Puts the block into shared memory; false when absent. */
-  readonly isShared?: boolean;
 }
+
+/** The block of an SA that stands already, for another thread. */
+export interface SaBlock {
+  /** Of `suiteId`'s SA; its window is of the default size. */
+  readonly words: Uint32Array;
+  readonly suiteId: number;
+}
+
+/** Words in the block of an inbound SA with the usual window: the longest. */
+export const LONGEST_BLOCK = BLOCK_WORDS + replayWindowWords(DEFAULT_REPLAY_WINDOW);
 
 export interface OutboundSaOptions extends SaOptions {
   readonly sealer: EspSealer;
@@ -120,29 +143,73 @@ abstract class SecurityAssociation {
   readonly suite: EspSuiteParameters;
   #localHit: Uint8Array | undefined;
   #peerHit: Uint8Array | undefined;
-  /** The block. */
-  readonly words: Uint32Array;
-  /** What `isRekeyDue` compares with; belongs to the thread that asks it. */
-  rekeyLimits: RekeyLimits = DEFAULT_REKEY_LIMITS;
-  readonly #hardOctets: number;
+  #words: Uint32Array;
   #isWiped = false;
-  #isSpent = false;
+  /** What is to be done with the block when the SA goes; see `moveTo`. */
+  #onWiped: (() => void) | undefined;
 
-  constructor(options: SaOptions, extraWords: number) {
+  constructor(options: SaOptions | SaBlock, extraWords: number) {
+    this.suite = espSuite(options.suiteId);
+    if ("words" in options) {
+      this.#words = options.words;
+      return;
+    }
     const { spi } = options;
     if (!Number.isInteger(spi) || spi < SMALLEST_SPI || spi > 0xffffffff) {
       throw new RangeError(`Cannot make an SA with SPI ${spi}: need 256 to 4294967295`);
     }
-    this.suite = espSuite(options.suiteId);
-    const length = BLOCK_WORDS + extraWords;
-    this.words = options.isShared
-      ? new Uint32Array(new SharedArrayBuffer(length * 4))
-      : arena.take(length);
+    this.#words = arena.take(BLOCK_WORDS + extraWords);
     setAddress(this.words, LOCAL_HIT, options.localHit);
     setAddress(this.words, PEER_HIT, options.peerHit);
     this.words[SPI] = spi;
-    this.#hardOctets = options.hardOctets ?? Infinity;
+    this.rekeyLimits = DEFAULT_REKEY_LIMITS;
+    writeCount(this.words, HARD_OCTETS, options.hardOctets ?? Infinity);
     this.isActive = options.isActive ?? false;
+  }
+
+  /** The block. Whoever keeps it must ask again when the SA has moved. */
+  get words(): Uint32Array {
+    return this.#words;
+  }
+
+  /**
+   * Puts the block somewhere else, where other threads find it as well, or back.
+   *
+   * @param words As long as the block.
+   * @param onWiped Called when the SA is wiped.
+   */
+  moveTo(words: Uint32Array, onWiped?: () => void): void {
+    words.set(this.#words);
+    this.#words = words;
+    this.#onWiped = onWiped;
+    this.dropViews();
+  }
+
+  /** Whether the block has been moved to where another thread works on it. */
+  get isOffloaded(): boolean {
+    return this.#onWiped !== undefined;
+  }
+
+  /** What `isRekeyDue` compares with. Reading makes an object. */
+  get rekeyLimits(): RekeyLimits {
+    return {
+      octets: readCount(this.words, REKEY_OCTETS),
+      sequence: readCount(this.words, REKEY_SEQUENCE),
+    };
+  }
+
+  set rekeyLimits({ octets, sequence }: RekeyLimits) {
+    writeCount(this.words, REKEY_OCTETS, octets);
+    writeCount(this.words, REKEY_SEQUENCE, sequence);
+  }
+
+  /** Whether ICVs leave out the high sequence word. */
+  get omitsHigh(): boolean {
+    return this.words[OMITS_HIGH] !== 0;
+  }
+
+  set omitsHigh(omitsHigh: boolean) {
+    this.words[OMITS_HIGH] = omitsHigh ? 1 : 0;
   }
 
   /** Our inner address, 16 octets inside the block. Do not write. */
@@ -168,48 +235,46 @@ abstract class SecurityAssociation {
 
   /** Whether user data may pass. An SA may be installed before that (RFC 7402 §6.4). */
   get isActive(): boolean {
-    return this.words[ACTIVE] !== 0;
+    return this.words[ACTIVE] === IN_USE;
   }
 
   set isActive(isActive: boolean) {
-    this.words[ACTIVE] = isActive && !this.#isWiped && !this.#isSpent ? 1 : 0;
+    if (this.isSpent) return;
+    this.words[ACTIVE] = isActive && !this.#isWiped ? IN_USE : INACTIVE;
   }
 
   /** Whether the SA has come to its hard limit: it never carries a packet again. */
   get isSpent(): boolean {
-    return this.#isSpent;
+    return this.words[ACTIVE] === SPENT;
   }
 
   /** Packets that passed, ever. For reports: makes a bigint. */
   get packets(): bigint {
-    return toBigint(this.words[PACKETS_HIGH]!, this.words[PACKETS_LOW]!);
+    return bigintAt(this.words, PACKETS);
   }
 
   /** Octets given to the cipher, padding and trailer included (RFC 4301 §4.4.2.1). */
   get octets(): bigint {
-    return toBigint(this.words[OCTETS_HIGH]!, this.words[OCTETS_LOW]!);
+    return bigintAt(this.words, OCTETS);
   }
 
   /** Counts one packet whose ciphertext has `octets` octets. */
   countPacket(octets: number): void {
-    addToCounter(this.words, PACKETS_HIGH, 1);
-    addToCounter(this.words, OCTETS_HIGH, octets);
-    if (this.#octetsAsNumber >= this.#hardOctets) {
-      this.#isSpent = true;
-      this.isActive = false;
-    }
-  }
-
-  get #octetsAsNumber(): number {
-    return this.words[OCTETS_HIGH]! * 2 ** 32 + this.words[OCTETS_LOW]!;
+    addToCounter(this.words, PACKETS, 1);
+    addToCounter(this.words, OCTETS, octets);
+    if (isCountAtLeast(this.words, OCTETS, HARD_OCTETS)) this.words[ACTIVE] = SPENT;
   }
 
   /** Whether a limit is reached by the sequence number `high`, `low` or by what was carried. */
   protected isBeyondLimits(high: number, low: number, has32Bits: boolean | undefined): boolean {
-    const { octets, sequence } = this.rekeyLimits;
-    const isNumberDue = has32Bits && low >= REKEY_AT_LOW && sequence !== Infinity;
-    return isNumberDue || high * 2 ** 32 + low >= sequence ||
-      this.#octetsAsNumber >= octets;
+    const { words } = this;
+    const limit = words[REKEY_SEQUENCE]!;
+    const isLimited = limit !== ALL_ONES || words[REKEY_SEQUENCE + 1] !== ALL_ONES;
+    if (isLimited) {
+      if (has32Bits && low >= REKEY_AT_LOW) return true;
+      if (high > limit || (high === limit && low >= words[REKEY_SEQUENCE + 1]!)) return true;
+    }
+    return isCountAtLeast(words, OCTETS, REKEY_OCTETS);
   }
 
   /** Whether the keys are gone. */
@@ -223,6 +288,7 @@ abstract class SecurityAssociation {
     this.isActive = false;
     this.#isWiped = true;
     this.wipeKeys();
+    this.#onWiped?.();
   }
 
   /** Called once. */
@@ -236,13 +302,12 @@ export class OutboundSa extends SecurityAssociation {
   #peerAddress: Uint8Array | undefined;
   /** What ICMP has reported of the path and until when it holds; `path_mtu.ts` sets it. */
   pathMtu: { readonly octets: number; readonly until: Instant } | undefined;
-  /** Whether somebody looks after answers to what is sent; belongs to the thread that sends. */
-  isWatched = false;
 
   /** @throws {RangeError} On an SPI below 256, an unknown suite, or a DSCP above 63. */
-  constructor(options: OutboundSaOptions) {
+  constructor(options: OutboundSaOptions | (SaBlock & { readonly sealer: EspSealer })) {
     super(options, 0);
     this.sealer = options.sealer;
+    if ("words" in options) return;
     this.words[INNER_LIMIT] = NO_LIMIT;
     setAddress(this.words, OUTER_LOCAL, options.localAddress);
     setAddress(this.words, OUTER_PEER, options.peerAddress);
@@ -253,6 +318,15 @@ export class OutboundSa extends SecurityAssociation {
       }
       this.words[DSCP_POLICY] = 0x100 + options.dscp;
     }
+  }
+
+  /** Whether somebody looks after answers to what is sent. */
+  get isWatched(): boolean {
+    return this.words[WATCHED] !== 0;
+  }
+
+  set isWatched(isWatched: boolean) {
+    this.words[WATCHED] = isWatched ? 1 : 0;
   }
 
   /** Our outer address, 16 octets inside the block; `setAddresses` changes it. */
@@ -330,7 +404,7 @@ export class OutboundSa extends SecurityAssociation {
   advanceSequence(): boolean {
     const low = (this.words[SEQUENCE_LOW]! + 1) >>> 0;
     if (low === 0) {
-      if (this.words[SEQUENCE_HIGH] === 0xffffffff || this.sealer.omitsHigh) return false;
+      if (this.words[SEQUENCE_HIGH] === 0xffffffff || this.omitsHigh) return false;
       this.words[SEQUENCE_HIGH]! += 1;
     }
     this.words[SEQUENCE_LOW] = low;
@@ -339,7 +413,7 @@ export class OutboundSa extends SecurityAssociation {
 
   /** Whether a rekey must start, so that the number space cannot run out during it. */
   get isRekeyDue(): boolean {
-    return this.isBeyondLimits(this.sequenceHigh, this.sequenceLow, this.sealer.omitsHigh);
+    return this.isBeyondLimits(this.sequenceHigh, this.sequenceLow, this.omitsHigh);
   }
 
   /** The outer traffic class for an inner one: ECN always copied, DSCP copied unless pinned. */
@@ -356,7 +430,7 @@ export class OutboundSa extends SecurityAssociation {
 /** Verifies what one peer HIT sends to one local HIT. */
 export class InboundSa extends SecurityAssociation {
   readonly opener: EspOpener;
-  readonly window: ReplayWindow;
+  #window: ReplayWindow;
   /** Packets in a row whose ICV was wrong; `resynchronisation.ts` reads it. */
   failuresInRow = 0;
   /** What is sent to the same peer has its ICV in the same form. */
@@ -364,19 +438,26 @@ export class InboundSa extends SecurityAssociation {
   #isFormKnown: boolean;
 
   /** @throws {RangeError} On an SPI below 256, an unknown suite, or an impossible window. */
-  constructor(options: InboundSaOptions) {
-    const size = options.replayWindow ?? DEFAULT_REPLAY_WINDOW;
+  constructor(options: InboundSaOptions | (SaBlock & { readonly opener: EspOpener })) {
+    const isNew = !("words" in options);
+    const size = isNew ? options.replayWindow ?? DEFAULT_REPLAY_WINDOW : DEFAULT_REPLAY_WINDOW;
     super(options, replayWindowWords(size));
     this.opener = options.opener;
-    const esn = options.esn ?? "on";
+    // Another thread gets none whose form is not known.
+    const esn = isNew ? options.esn ?? "on" : "on";
     this.#isFormKnown = esn !== "auto";
-    if (esn === "off") this.opener.omitsHigh = true;
-    this.window = new ReplayWindow(this.words, BLOCK_WORDS, size);
+    if (esn === "off") this.omitsHigh = true;
+    this.#window = new ReplayWindow(this.words, BLOCK_WORDS, size);
   }
 
-  /** Whether the peer leaves the high sequence word out of its ICV. */
-  get omitsHigh(): boolean {
-    return this.opener.omitsHigh ?? false;
+  /** Which numbers have come. */
+  get window(): ReplayWindow {
+    return this.#window;
+  }
+
+  override moveTo(words: Uint32Array, onWiped?: () => void): void {
+    super.moveTo(words, onWiped);
+    this.#window = new ReplayWindow(words, BLOCK_WORDS, this.#window.size);
   }
 
   /** Whether it is known, by a packet or by configuration, in which form the ICV is. */
@@ -387,7 +468,7 @@ export class InboundSa extends SecurityAssociation {
   /** From now on `outbound` takes the form that is found here. */
   pairWith(outbound: OutboundSa): void {
     this.#partner = outbound;
-    outbound.sealer.omitsHigh = this.omitsHigh;
+    outbound.omitsHigh = this.omitsHigh;
   }
 
   /**
@@ -396,25 +477,28 @@ export class InboundSa extends SecurityAssociation {
    */
   open(bytes: Uint8Array, start: number, end: number, sequenceHigh: number): boolean {
     if (!this.#isFormKnown) return this.#openInEitherForm(bytes, start, end, sequenceHigh);
+    const { omitsHigh } = this;
     // Without the high word in the ICV a packet of an earlier round would pass for a new one.
-    if (this.opener.omitsHigh && sequenceHigh !== 0) return false;
+    if (omitsHigh && sequenceHigh !== 0) return false;
+    this.opener.omitsHigh = omitsHigh;
     return this.opener.open(bytes, start, end, sequenceHigh);
   }
 
   #openInEitherForm(bytes: Uint8Array, start: number, end: number, sequenceHigh: number): boolean {
     const copy = bytes.slice(start, end);
     const { opener } = this;
+    opener.omitsHigh = false;
     if (!opener.open(bytes, start, end, sequenceHigh)) {
       if (sequenceHigh !== 0) return false;
       opener.omitsHigh = true;
       if (!opener.open(copy, 0, copy.length, sequenceHigh)) {
-        opener.omitsHigh = false;
         return false;
       }
       bytes.set(copy, start);
+      this.omitsHigh = true;
     }
     this.#isFormKnown = true;
-    if (this.#partner !== undefined) this.#partner.sealer.omitsHigh = this.omitsHigh;
+    if (this.#partner !== undefined) this.#partner.omitsHigh = this.omitsHigh;
     return true;
   }
 
@@ -455,6 +539,31 @@ function addToCounter(words: Uint32Array, high: number, amount: number): void {
   if (low > 0xffffffff) words[high]! += 1;
 }
 
-function toBigint(high: number, low: number): bigint {
-  return (BigInt(high) << 32n) | BigInt(low);
+/** Read by a thread that does not write it: the high word is asked again until it stands still. */
+function bigintAt(words: Uint32Array, at: number): bigint {
+  for (;;) {
+    const high = words[at]!;
+    const low = words[at + 1]!;
+    if (words[at] === high) return (BigInt(high) << 32n) | BigInt(low);
+  }
+}
+
+/** A count or, for Infinity, none. */
+function writeCount(words: Uint32Array, at: number, count: number): void {
+  const isNone = count >= 2 ** 64;
+  words[at] = isNone ? ALL_ONES : Math.floor(count / 2 ** 32);
+  words[at + 1] = isNone ? ALL_ONES : count % 2 ** 32;
+}
+
+function readCount(words: Uint32Array, at: number): number {
+  const high = words[at]!;
+  const low = words[at + 1]!;
+  return high === ALL_ONES && low === ALL_ONES ? Infinity : high * 2 ** 32 + low;
+}
+
+/** Whether one pair of words has reached another that is a limit. */
+function isCountAtLeast(words: Uint32Array, at: number, limit: number): boolean {
+  const high = words[at]!;
+  const most = words[limit]!;
+  return high > most || (high === most && words[at + 1]! >= words[limit + 1]!);
 }

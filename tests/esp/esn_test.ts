@@ -53,7 +53,7 @@ function inboundSa(suiteId: number, esn: EsnMode, provider = PORTABLE_PROVIDER):
 
 /** What such a peer sends: `seal` without the high word. */
 function shortSealed(sa: OutboundSa, text: string) {
-  sa.sealer.omitsHigh = true;
+  sa.omitsHigh = true;
   const buffer = bufferOf(innerPacket(new TextEncoder().encode(text)));
   assert.equal(encapsulate(sa, buffer), undefined);
   return buffer;
@@ -64,11 +64,11 @@ for (const provider of PROVIDERS) {
     Deno.test(`${provider.name}, suite ${suiteId}: the first packet tells the form, and what is sent follows`, () => {
       for (const isShort of [true, false]) {
         const peer = outboundSa(suiteId, provider);
-        peer.sealer.omitsHigh = isShort;
+        peer.omitsHigh = isShort;
         const inbound = inboundSa(suiteId, "auto", provider);
         const outbound = outboundSa(suiteId, provider);
         inbound.pairWith(outbound);
-        assert.deepEqual([inbound.isFormKnown, outbound.sealer.omitsHigh], [false, false]);
+        assert.deepEqual([inbound.isFormKnown, outbound.omitsHigh], [false, false]);
         const packet = innerPacket(new TextEncoder().encode("the first packet"));
         const buffer = bufferOf(packet);
         assert.equal(encapsulate(peer, buffer), undefined);
@@ -80,9 +80,9 @@ for (const provider of PROVIDERS) {
         assert.equal(decapsulate(inbound, buffer), undefined);
         assert.equal(toHex(buffer.contents().subarray(40)), toHex(packet.subarray(40)));
         assert.deepEqual([inbound.isFormKnown, inbound.omitsHigh], [true, isShort]);
-        assert.equal(outbound.sealer.omitsHigh, isShort);
+        assert.equal(outbound.omitsHigh, isShort);
         // From now on the other form is an error.
-        peer.sealer.omitsHigh = !isShort;
+        peer.omitsHigh = !isShort;
         const other = bufferOf(packet);
         assert.equal(encapsulate(peer, other), undefined);
         assert.equal(decapsulate(inbound, other), "esp-icv-failed");
@@ -113,7 +113,7 @@ Deno.test("ESP-129 with esn = on a packet whose ICV leaves out the high word is 
 
 Deno.test("with 32-bit numbers the outbound SA wants a rekey before they run out, and stops when they have", () => {
   const sa = outboundSa(8);
-  sa.sealer.omitsHigh = true;
+  sa.omitsHigh = true;
   const SEQUENCE_LOW = 3;
   sa.words[SEQUENCE_LOW] = 0xefffffff;
   assert.equal(sa.isRekeyDue, false);

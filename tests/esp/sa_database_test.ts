@@ -4,6 +4,7 @@ import { toHex } from "../../lib/base/bytes.ts";
 import type { Random } from "../../lib/base/random.ts";
 import type { EspOpener, EspSealer } from "../../lib/crypto/esp_suite.ts";
 import { decapsulate } from "../../lib/esp/decapsulate.ts";
+import { espSequence } from "../../lib/wire/esp.ts";
 import { encapsulate } from "../../lib/esp/encapsulate.ts";
 import { SaDatabase } from "../../lib/esp/sa_database.ts";
 import { InboundSa, OutboundSa } from "../../lib/esp/security_association.ts";
@@ -200,17 +201,48 @@ Deno.test("ESP-151 each SA of a pair has its own counter and window", () => {
   assert.equal(first.inbound.window.highestLow, 0);
 });
 
-Deno.test("an SA's block can lie in shared memory", () => {
-  const { outbound, inbound } = saPair(13, { isShared: true });
-  assert.ok(outbound.words.buffer instanceof SharedArrayBuffer);
+Deno.test("an SA that moved into shared memory goes on where it was, here and over its block", () => {
+  const { outbound, inbound } = saPair(13);
   const packet = innerPacket(new Uint8Array(30).fill(3));
-  const buffer = bufferOf(packet);
-  assert.equal(encapsulate(outbound, buffer), undefined);
-  assert.equal(decapsulate(inbound, buffer), undefined);
-  assert.deepEqual(buffer.contents(), packet);
-  assert.equal(new Uint32Array(outbound.words.buffer)[3], 1);
+  const first = bufferOf(packet);
+  assert.equal(encapsulate(outbound, first), undefined);
+  const replayed = bufferOf(first.contents().slice());
+  assert.equal(decapsulate(inbound, first), undefined);
+  const held = outbound.localHit;
+  for (const sa of [outbound, inbound]) {
+    assert.equal(sa.isOffloaded, false);
+    sa.moveTo(new Uint32Array(new SharedArrayBuffer(sa.words.byteLength)), () => {});
+    assert.equal(sa.isOffloaded, true);
+  }
+  assert.notEqual(outbound.localHit, held);
   assert.deepEqual(outbound.localHit, LOCAL_HIT);
   assert.deepEqual(outbound.peerHit, PEER_HIT);
+  const there = {
+    outbound: new OutboundSa({ words: outbound.words, suiteId: 13, sealer: outbound.sealer }),
+    inbound: new InboundSa({ words: inbound.words, suiteId: 13, opener: inbound.opener }),
+  };
+  assert.equal(decapsulate(there.inbound, replayed), "esp-replayed");
+  const second = bufferOf(packet);
+  assert.equal(encapsulate(there.outbound, second), undefined);
+  assert.equal(espSequence(second.bytes, second.start), 2);
+  assert.equal(decapsulate(there.inbound, second), undefined);
+  assert.deepEqual(second.contents(), packet);
+  assert.deepEqual([outbound.packets, inbound.packets], [2n, 2n]);
+  assert.equal(inbound.window.highestLow, 2);
+  outbound.isActive = false;
+  assert.equal(encapsulate(there.outbound, bufferOf(packet)), "esp-not-established");
+  outbound.moveTo(new Uint32Array(outbound.words.length));
+  assert.deepEqual([outbound.isOffloaded, outbound.sequenceLow], [false, 2]);
+});
+
+Deno.test("whoever lent an SA its block hears once that the SA was wiped", () => {
+  const { outbound } = saPair(13);
+  let heard = 0;
+  outbound.moveTo(new Uint32Array(outbound.words.length), () => heard++);
+  outbound.wipe();
+  outbound.wipe();
+  assert.equal(heard, 1);
+  assert.equal(outbound.isActive, false);
 });
 
 Deno.test("an SA that gave up its views has the same addresses when it is asked again", () => {

@@ -38,8 +38,7 @@ export function keysFor(suiteId: number): EspKeys {
 /** The sending host's and the receiving host's SA, both active; HITs as each host sees them. */
 export function saPair(
   suiteId: number,
-  options: { provider?: EspProvider; replayWindow?: number; dscp?: number; isShared?: boolean } =
-    {},
+  options: { provider?: EspProvider; replayWindow?: number; dscp?: number } = {},
 ): { outbound: OutboundSa; inbound: InboundSa } {
   const provider = options.provider ?? PORTABLE_PROVIDER;
   const keys = keysFor(suiteId);
@@ -53,7 +52,6 @@ export function saPair(
       localAddress: LOCAL_ADDRESS,
       peerAddress: PEER_ADDRESS,
       isActive: true,
-      isShared: options.isShared ?? false,
       ...(options.dscp === undefined ? {} : { dscp: options.dscp }),
     }),
     inbound: new InboundSa({
@@ -63,7 +61,6 @@ export function saPair(
       peerHit: LOCAL_HIT,
       opener: provider.opener(suiteId, keys),
       isActive: true,
-      isShared: options.isShared ?? false,
       ...(options.replayWindow === undefined ? {} : { replayWindow: options.replayWindow }),
     }),
   };
