@@ -38,9 +38,9 @@ export function controlSpace(length: number): number {
 }
 
 // netinet/in.h: struct sockaddr_in
-export const SOCKADDR_IN = { family: 0, address: 4, SIZE: 16 } as const;
+export const SOCKADDR_IN = { family: 0, port: 2, address: 4, SIZE: 16 } as const;
 // netinet/in.h: struct sockaddr_in6
-export const SOCKADDR_IN6 = { family: 0, address: 8, scopeId: 24, SIZE: 28 } as const;
+export const SOCKADDR_IN6 = { family: 0, port: 2, address: 8, scopeId: 24, SIZE: 28 } as const;
 // netinet/in.h: struct in_pktinfo
 export const IN_PKTINFO = { interfaceIndex: 0, specDestination: 4, address: 8, SIZE: 12 } as const;
 // netinet/in.h: struct in6_pktinfo
@@ -52,6 +52,7 @@ export const SOCKADDR_NL = { family: 0, portId: 4, groups: 8, SIZE: 12 } as cons
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
@@ -72,18 +73,26 @@ export const IP_TOS = 1;
 export const IP_TTL = 2;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
+export const IP_RECVTTL = 12;
+export const IP_RECVTOS = 13;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const SOL_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_PMTUDISC_WANT = 1;
 export const IPV6_RECVERR = 25;
+export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_RECVHOPLIMIT = 51;
 export const IPV6_HOPLIMIT = 52;
 export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
+
+// linux/udp.h
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 
 // linux/filter.h: struct sock_filter, struct sock_fprog
 export const SOCK_FILTER = { code: 0, ifTrue: 2, ifFalse: 3, k: 4, SIZE: 8 } as const;

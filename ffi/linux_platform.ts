@@ -9,6 +9,7 @@ import { openLibcryptoPublicKeys } from "./libcrypto_public_keys.ts";
 import { openNetlink } from "./netlink_socket.ts";
 import { makeReadiness } from "./readiness.ts";
 import { openTun } from "./tun_device.ts";
+import { openUdpSocket } from "./udp_socket.ts";
 
 /** @param jobWorkerUrl The module of workers that use the system's libcrypto. */
 export function linuxPlatform(jobWorkerUrl: URL): Platform {
@@ -16,6 +17,7 @@ export function linuxPlatform(jobWorkerUrl: URL): Platform {
     euid: () => libc.geteuid(),
     openTun,
     openIpSocket,
+    openUdpSocket,
     openNetlink,
     makeReadiness,
     openEspProvider: openLibcrypto,

@@ -1,7 +1,8 @@
 /**
  * The arguments of sendmmsg(2) and recvmmsg(2): a fixed array of mmsghdr, each with its address, its
- * one iovec and its control messages, all laid out once. A packet changes only the values in them.
- * Each entry begins with a msghdr, so that sendmsg(2) and recvmsg(2) take it as well.
+ * iovecs (one, if not told otherwise) and its control messages, all laid out once. A packet changes
+ * only the values in them. Each entry begins with a msghdr, so that sendmsg(2) and recvmsg(2) take
+ * it as well.
  */
 
 import * as c from "./layouts.ts";
@@ -65,11 +66,26 @@ export class MessageBatch {
     return i * this.#controlSize;
   }
 
-  /** Where message `i` has its octets, or has room for them. */
+  /** Where iovec `i`, if not told otherwise that of message `i`, has octets or room for them. */
   pointAt(i: number, bytes: Uint8Array, start: number, length: number): void {
     const { view } = this.#iovecs;
     writeAddress(view, i * c.IOVEC.SIZE + c.IOVEC.base, baseOf(bytes), start);
     view.setUint32(i * c.IOVEC.SIZE + c.IOVEC.length, length, c.LITTLE);
+  }
+
+  /** Makes the octets of iovecs `first` to `first + count - 1` those of message `i`, in one piece. */
+  gather(i: number, first: number, count: number): void {
+    const { view } = this.#headers;
+    const header = i * c.MMSGHDR.SIZE;
+    const base = baseOf(this.#iovecs.bytes);
+    writeAddress(view, header + c.MSGHDR.iov, base, first * c.IOVEC.SIZE);
+    view.setUint32(header + c.MSGHDR.iovLength, count, c.LITTLE);
+  }
+
+  /** Makes the first `length` octets of its control messages those that message `i` has. */
+  setControlLength(i: number, length: number): void {
+    const at = i * c.MMSGHDR.SIZE + c.MSGHDR.controlLength;
+    this.#headers.view.setUint32(at, length, c.LITTLE);
   }
 
   /** Makes the whole address and control space of message `i` usable again before a receive. */

@@ -10,7 +10,8 @@ import { HEADROOM, type PacketBuffer } from "../lib/base/packet_buffer.ts";
 import { BATCH_SIZE, type TunDevice, type TunOffload } from "../lib/runtime/ports.ts";
 import type { TcpRun } from "../lib/wire/tcp_run.ts";
 import { VIRTIO_NET_HEADER_LENGTH, VirtioNetHeader } from "../lib/wire/virtio_net_header.ts";
-import { checked, ERRNO, errnoName, lastErrno, SyscallError } from "./errno.ts";
+import { closeOwned } from "./descriptor.ts";
+import { ERRNO, errnoName, lastErrno, SyscallError } from "./errno.ts";
 import {
   IFF_NO_PI,
   IFF_TUN,
@@ -56,11 +57,22 @@ export function openTun(name: string, offers: readonly number[] = OFFERS): TunDe
     throw explain(name, error);
   }
   const taken = hasHeader ? acceptedOffer(descriptor, offers) : 0;
-  return new LinuxTunDevice(descriptor, name, {
+  const offload = {
     hasHeader,
     checksums: (taken & TUN_F_CSUM) !== 0,
     segments: (taken & TUN_F_TSO6) !== 0,
-  });
+  };
+  return new LinuxTunDevice(descriptor, name, offload, true);
+}
+
+/**
+ * The device behind a descriptor that `openTun` opened, here or on another thread, with state of its
+ * own. `close` leaves the descriptor open.
+ *
+ * @param offload What `openTun` said.
+ */
+export function attachTun(descriptor: number, name: string, offload: TunOffload): TunDevice {
+  return new LinuxTunDevice(descriptor, name, offload, false);
 }
 
 /** Makes the device with `flags` beside the usual ones; false when the kernel does not. */
@@ -117,12 +129,14 @@ class LinuxTunDevice implements TunDevice {
   readonly #incoming: Vector;
   readonly #outgoing: Vector;
   readonly #runHeader = new VirtioNetHeader();
+  readonly #isOwner: boolean;
 
-  constructor(descriptor: number, name: string, offload: TunOffload) {
+  constructor(descriptor: number, name: string, offload: TunOffload, isOwner: boolean) {
     this.descriptor = descriptor;
     this.name = name;
     this.interfaceIndex = libc.if_nametoindex(cString(name));
     this.offload = offload;
+    this.#isOwner = isOwner;
     this.#incoming = new Vector(offload.hasHeader, 1);
     this.#outgoing = new Vector(offload.hasHeader, BATCH_SIZE);
   }
@@ -168,7 +182,7 @@ class LinuxTunDevice implements TunDevice {
   }
 
   close(): void {
-    checked("close the network device", libc.close(this.descriptor));
+    closeOwned(this.descriptor, this.#isOwner);
   }
 
   #write(bytes: Uint8Array, start: number, length: number): boolean {

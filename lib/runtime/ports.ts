@@ -96,6 +96,17 @@ export interface IpSocketOptions {
   readonly discoversPathMtu?: boolean;
 }
 
+export interface UdpSocketOptions extends IpSocketOptions {
+  /** Whether the system may be asked to cut and to join datagrams. Yes when absent. */
+  readonly segments?: boolean;
+  /**
+   * Where datagrams come in before they are cut into the slabs of `receive`, nobody else's; each
+   * takes the longest datagram. In one piece of memory with those slabs they save an object per
+   * packet. Slabs of its own when absent.
+   */
+  readonly slabs?: readonly PacketBuffer[];
+}
+
 /**
  * A raw socket for one IP protocol and one family. It sees every packet of its protocol to any
  * address of the host, reassembled by the system (RFC 7401 §5.1.3), and the system fragments what
@@ -109,6 +120,12 @@ export interface IpSocket extends Pollable {
 
   /** Whether one system call moves many packets. */
   readonly isBatched: boolean;
+
+  /** Whether the system cuts up for us what we send in one piece (UDP_SEGMENT), as of late. */
+  readonly isSegmenting: boolean;
+
+  /** Whether the system hands over in one piece what came in many (UDP_GRO). */
+  readonly isCoalescing: boolean;
 
   /**
    * Reads packets that are waiting, each into one of `slabs`, at most `BATCH_SIZE`, and fills all of
@@ -239,6 +256,13 @@ export interface Platform {
 
   /** @throws {UserError} No right to raw sockets. */
   openIpSocket(protocol: number, family: IpFamily, options?: IpSocketOptions): IpSocket;
+
+  /**
+   * Makes a socket for UDP on `port` of all addresses of `family`.
+   *
+   * @throws {UserError} Another program has the port, or the system has no such family.
+   */
+  openUdpSocket(port: number, family: IpFamily, options?: UdpSocketOptions): IpSocket;
 
   /** @throws {Error} */
   openNetlink(groups: readonly NetlinkGroup[]): NetlinkSocket;

@@ -9,6 +9,7 @@ const PLATFORM: Platform = {
   euid: () => 1000,
   openTun: () => assert.fail("openTun"),
   openIpSocket: () => assert.fail("openIpSocket"),
+  openUdpSocket: () => assert.fail("openUdpSocket"),
   openNetlink: () => assert.fail("openNetlink"),
   makeReadiness: () => assert.fail("makeReadiness"),
   openEspProvider: () => assert.fail("openEspProvider"),

@@ -107,6 +107,8 @@ export class FakeIpSocket implements IpSocket {
   result: SendResult = "sent";
   isClosed = false;
   isBatched = true;
+  isSegmenting = false;
+  isCoalescing = false;
   readonly #queue: PacketBuffer[] = [];
 
   constructor(readonly protocol: number, readonly family: IpFamily) {}
@@ -117,6 +119,7 @@ export class FakeIpSocket implements IpSocket {
       const { path } = slabs[i]!;
       slabs[i]!.load(packet.bytes);
       path.protocol = this.protocol;
+      path.peerPort = packet.peerPort ?? 0;
       path.isFragment = false;
       path.localAddress.set(packet.destination);
       path.peerAddress.set(packet.source);
@@ -136,6 +139,7 @@ export class FakeIpSocket implements IpSocket {
     for (const buffer of this.#queue.splice(0)) {
       const result = this.sendPacket({
         protocol: this.protocol,
+        peerPort: buffer.path.peerPort,
         source: buffer.path.localAddress,
         destination: buffer.path.peerAddress,
         bytes: buffer.contents(),

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { CANNOT_RUN, join, type Namespace, withNamespaces } from "./fixtures/namespace.ts";
 
+const UDP = 17;
+
 interface Received {
   readonly isReceived: boolean;
   readonly length: number;
@@ -10,6 +12,7 @@ interface Received {
   readonly local: string;
   readonly peer: string;
   readonly protocol: number;
+  readonly peerPort: number;
   readonly trafficClass: number;
   readonly hopLimit: number;
 }
@@ -43,7 +46,8 @@ async function exchange(
 }
 
 function expected(protocol: number, peer: string, local: string, length: number): Received {
-  const header = { protocol, trafficClass: 0xb9, hopLimit: 33 };
+  const peerPort = protocol === UDP ? 10500 : 0;
+  const header = { protocol, peerPort, trafficClass: 0xb9, hopLimit: 33 };
   return { isReceived: true, isIntact: true, length, local, peer, ...header };
 }
 
@@ -59,7 +63,7 @@ for (const [source, destination] of PATHS) {
         await join(a, b);
         await a.ip("addr add 10.0.0.11/24 dev eth0");
         await a.ip("addr add fd00::11/64 dev eth0 nodad");
-        for (const protocol of [139, 50]) {
+        for (const protocol of [139, 50, UDP]) {
           const packet = { protocol, source, destination, length: 400 };
           const received = await exchange(a, b, packet);
           assert.deepEqual(received, expected(protocol, source, destination, 400));
