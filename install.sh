@@ -28,7 +28,12 @@ DENORT_SHA256=2c06411a4a2404b8d8a6cd4147da407a533db921b5c1c87fd1073367a0d7b69b
 # command:package of Debian
 DEMO_TOOLS="ip:iproute2 curl:curl unshare:util-linux ping:iputils-ping"
 TEST_TOOLS="$DEMO_TOOLS tcpdump:tcpdump tshark:tshark knotd:knot iperf3:iperf3 nft:nftables
-  shellcheck:shellcheck git:git"
+  shellcheck:shellcheck git:git dbus-daemon:dbus-daemon"
+
+# Packages whose programs the tests run out of a folder: installed, they would change the resolver of
+# this machine.
+UNPACKED="systemd-resolved libsystemd-shared libnss-resolve network-manager libnm0 libndp0
+  libteamdctl0 libbluetooth3 libmm-glib0"
 
 usage() {
   cat <<'END'
@@ -83,6 +88,29 @@ missing_packages() {
   done
 }
 
+# Renews the list of packages, once.
+update_packages() {
+  log=$temporary/apt.log
+  if [ "$apt_updated" = yes ]; then return; fi
+  apt_updated=yes
+  apt-get update >"$log" 2>&1 || show_tail "$log"
+}
+
+# Unpacks packages into the toolchain's folder without installing them; false when that is not possible.
+unpack_packages() {
+  folder=$toolchain/unpacked
+  if [ "$(cat "$folder/complete" 2>/dev/null)" = "$*" ]; then return 0; fi
+  has apt-get && has dpkg-deb || return 1
+  started=$(now)
+  update_packages
+  rm -rf "$folder" && mkdir -p "$folder" "$temporary/packages"
+  (cd "$temporary/packages" && apt-get download "$@") >"$log" 2>&1 </dev/null ||
+    { show_tail "$log"; return 1; }
+  for package in "$temporary"/packages/*.deb; do dpkg-deb -x "$package" "$folder" || return 1; done
+  printf '%s\n' "$*" >"$folder/complete"
+  say "Debian packages unpacked: $* ($(since "$started"))"
+}
+
 # Installs the packages of missing commands; false when that is not possible.
 ensure_tools() {
   packages=$(missing_packages "$@")
@@ -97,10 +125,7 @@ ensure_tools() {
     printf '#!/bin/sh\nexit 101\n' >"$service_policy"
     chmod 755 "$service_policy"
   fi
-  if [ "$apt_updated" = no ]; then
-    apt_updated=yes
-    apt-get update >"$log" 2>&1 || show_tail "$log"
-  fi
+  update_packages
   if has debconf-set-selections; then
     echo 'wireshark-common wireshark-common/install-setuid boolean false' |
       debconf-set-selections >/dev/null 2>&1 || true
@@ -406,6 +431,9 @@ run_tests() {
   if is_root; then
     ensure_tools $TEST_TOOLS ||
       set -- "--failed=apt-get cannot install $(missing_packages $TEST_TOOLS)" "$@"
+    # shellcheck disable=SC2086 # a list of names
+    unpack_packages $UNPACKED ||
+      set -- "--failed=apt-get cannot download $UNPACKED" "$@"
   else
     say "not root: system tests will be skipped; run them all with sudo sh install.sh --test"
   fi

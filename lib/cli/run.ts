@@ -11,6 +11,7 @@ import { registerBench } from "./bench.ts";
 import { registerClose } from "./close.ts";
 import type { CliContext, RegisterCommand } from "./context.ts";
 import { registerDemo } from "./demo.ts";
+import { registerDoctor } from "./doctor.ts";
 import { registerDown } from "./down.ts";
 import type { Environment } from "./environment.ts";
 import { sentence } from "./format.ts";
@@ -38,6 +39,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerHost,
   registerRekey,
   registerClose,
+  registerDoctor,
   registerBench,
   registerDemo,
   registerVersion,

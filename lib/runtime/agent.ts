@@ -131,6 +131,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   const names = await NameService.start({
     config,
     paths,
+    interfaceIndex: device.interfaceIndex,
     engine,
     ownHits: identities
       .filter(({ isAnonymous }) => !isAnonymous)

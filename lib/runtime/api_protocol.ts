@@ -102,6 +102,8 @@ export interface DnsReport {
   readonly upstream: readonly string[];
   /** Whether the system's resolver points at the proxy. */
   readonly isResolver: boolean;
+  /** How programs come to it: by resolv.conf, by systemd-resolved's settings, by both. */
+  readonly takeOver: readonly ("file" | "systemd-resolved")[];
 }
 
 /** How packets are moved; each false where the kernel refuses it. */

@@ -5,7 +5,7 @@
 
 import { createSocket } from "node:dgram";
 import { randomUint32 } from "../base/random.ts";
-import { CLASS_IN, FLAG } from "../wire/dns/code_points.ts";
+import { CLASS_IN, FLAG, TYPE } from "../wire/dns/code_points.ts";
 import {
   type DnsMessage,
   HEADER_OCTETS,
@@ -19,6 +19,12 @@ import { SYSTEM_RANDOM } from "./system_random.ts";
 
 /** Payload size that our OPT record offers, in octets: fits every path. */
 const UDP_PAYLOAD = 1232;
+
+/** How long a server may take to show that it is there, in milliseconds. */
+const PROBE_TIMEOUT_MS = 1500;
+
+/** The name with no labels. */
+const ROOT = Uint8Array.of(0);
 
 /** Whom to ask and how long to wait. */
 export interface DnsServerAddress {
@@ -42,6 +48,15 @@ export async function queryDns(
   const answer = await exchangeUdp(server, query);
   if (answer === undefined) return undefined;
   return (answer.flags & FLAG.TC) === 0 ? answer : await exchangeTcp(server, query) ?? answer;
+}
+
+/** Whether one of these servers, port 53, answers anything at all, be it a refusal. */
+export async function hasDnsAnswer(addresses: readonly string[]): Promise<boolean> {
+  const answers = addresses.map(async (address) => {
+    const server = { address, port: 53, timeoutMs: PROBE_TIMEOUT_MS };
+    if (await queryDns(server, ROOT, TYPE.NS) === undefined) throw new Error("No answer");
+  });
+  return await Promise.any(answers).then(() => true, () => false);
 }
 
 function buildQuery(name: Uint8Array, type: number): Uint8Array {

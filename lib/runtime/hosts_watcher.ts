@@ -1,13 +1,11 @@
 /**
  * The hosts file in use: read at start and whenever it changes, at once and as a whole (DNS-183).
- *
- * Its folder is watched, since editors replace files; while the folder does not exist the nearest
- * one above it is. Nothing wakes up while nothing changes.
  */
 
 import type { Logger } from "../base/logger.ts";
 import { type HostsEntry, parseHostsFile } from "../dns/hosts_file.ts";
 import { systemProblem } from "./atomic_file.ts";
+import { PathWatcher } from "./path_watcher.ts";
 
 /** Changes that come within this many milliseconds are one change. */
 const SETTLE_MS = 100;
@@ -17,30 +15,26 @@ export class HostsWatcher {
   readonly #path: string;
   readonly #logger: Logger;
   readonly #onChange: (entries: readonly HostsEntry[]) => void;
-  #watcher: Deno.FsWatcher | undefined;
-  #watched = "";
-  #timer: number | undefined;
-  #isClosed = false;
+  readonly #watcher: PathWatcher;
 
   /** @param onChange Called with all entries, first by `load`. */
   constructor(path: string, logger: Logger, onChange: (entries: readonly HostsEntry[]) => void) {
     this.#path = path;
     this.#logger = logger;
     this.#onChange = onChange;
+    this.#watcher = new PathWatcher(SETTLE_MS, logger, () => this.load());
   }
 
   /** Reads the file now and watches it from then on; how many lines it has. */
   load(): number {
-    this.#watch();
+    this.#watcher.watch([this.#path]);
     const entries = this.#read();
     this.#onChange(entries);
     return entries.length;
   }
 
   close(): void {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-    this.#stopWatching();
+    this.#watcher.close();
   }
 
   #read(): readonly HostsEntry[] {
@@ -68,43 +62,6 @@ export class HostsWatcher {
     this.#logger.log("info", `${this.#path} has ${entries.length} usable lines`);
     return entries;
   }
-
-  #watch(): void {
-    const folder = nearestFolder(this.#path);
-    if (this.#isClosed || (folder === this.#watched && this.#watcher !== undefined)) return;
-    this.#stopWatching();
-    try {
-      const watcher = Deno.watchFs(folder, { recursive: false });
-      this.#watcher = watcher;
-      this.#watched = folder;
-      this.#follow(watcher).catch((error) =>
-        this.#logger.log("warning", `Cannot watch ${folder}: ${systemProblem(error)}`)
-      );
-    } catch (error) {
-      this.#logger.log("warning", `Cannot watch ${folder}: ${systemProblem(error)}`);
-    }
-  }
-
-  async #follow(watcher: Deno.FsWatcher): Promise<void> {
-    for await (const { kind, paths } of watcher) {
-      const concernsUs = paths.some((path) =>
-        path === this.#path || this.#path.startsWith(`${path}/`)
-      );
-      if (kind === "access" || !concernsUs) continue;
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.load(), SETTLE_MS);
-    }
-  }
-
-  #stopWatching(): void {
-    const watcher = this.#watcher;
-    this.#watcher = undefined;
-    try {
-      watcher?.close();
-    } catch {
-      // Its folder went away and took it along.
-    }
-  }
 }
 
 /**
@@ -118,16 +75,4 @@ export function isTrusted(
   user: number | null,
 ): boolean {
   return (owner === 0 || owner === user) && ((mode ?? 0) & 0o022) === 0;
-}
-
-function nearestFolder(path: string): string {
-  let folder = path;
-  for (;;) {
-    folder = folder.slice(0, folder.lastIndexOf("/")) || "/";
-    try {
-      if (Deno.statSync(folder).isDirectory) return folder;
-    } catch {
-      if (folder === "/") return folder;
-    }
-  }
 }

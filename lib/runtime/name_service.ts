@@ -11,10 +11,14 @@ import { StaticNames } from "../dns/static_names.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DnsReport, LookupReport } from "./api_protocol.ts";
 import type { Config } from "./config.ts";
+import { hasDnsAnswer } from "./dns_client.ts";
 import { DEFAULT_LISTEN, DnsServer } from "./dns_server.ts";
 import { HostsWatcher } from "./hosts_watcher.ts";
 import { lookupName } from "./name_lookup.ts";
-import { resolverOf } from "./repair.ts";
+import { resolverPathsOf } from "./repair.ts";
+import { ResolvedLink } from "./resolved_link.ts";
+import { ResolverConfigurator } from "./resolver_configurator.ts";
+import { ResolverKeeper } from "./resolver_keeper.ts";
 import type { StatePaths } from "./state_paths.ts";
 import { SYSTEM_RANDOM } from "./system_random.ts";
 import type { UndoStack } from "./undo_stack.ts";
@@ -31,6 +35,8 @@ const LINGER_MS = 250;
 export interface NameServiceOptions {
   readonly config: Config;
   readonly paths: StatePaths;
+  /** The HIP device. */
+  readonly interfaceIndex: number;
   readonly engine: Pick<Engine, "accepts" | "learnPeer" | "peers">;
   readonly ownHits: readonly { readonly hit: Uint8Array; readonly name: string }[];
   readonly now: () => Instant;
@@ -39,15 +45,13 @@ export interface NameServiceOptions {
 
 /** The running service. */
 export class NameService {
-  /** Sentences for the user: what could not be had. */
-  readonly warnings: string[] = [];
+  readonly #warnings: string[] = [];
   readonly #options: NameServiceOptions;
   readonly #proxy: DnsProxy;
   readonly #watcher: HostsWatcher;
   #staticNames = StaticNames.NONE;
   #server: DnsServer | undefined;
-  #upstreams: readonly string[] = [];
-  #isResolver = false;
+  #keeper: ResolverKeeper | undefined;
 
   private constructor(options: NameServiceOptions) {
     const { engine, logger, ownHits, paths, now } = options;
@@ -80,12 +84,17 @@ export class NameService {
     service.#watcher.load();
     try {
       await service.#serve(undo);
-      service.#takeOver(undo);
+      await service.#takeOver(undo);
     } catch (error) {
       if (!(error instanceof UserError) || options.config.resolver === "required") throw error;
       service.#warn(error.message);
     }
     return service;
+  }
+
+  /** Sentences for the user: what could not be had. */
+  get warnings(): readonly string[] {
+    return [...this.#warnings, ...this.#keeper?.warnings ?? []];
   }
 
   /** Reads the hosts file anew; how many lines it has. */
@@ -103,11 +112,16 @@ export class NameService {
   }
 
   report(): DnsReport {
+    const takeOver = this.#keeper?.takeOver;
     return {
       isServing: this.#server !== undefined,
       listen: this.#server?.addresses[0] ?? null,
-      upstream: this.#upstreams,
-      isResolver: this.#isResolver,
+      upstream: this.#keeper?.upstreams ?? [],
+      isResolver: takeOver !== undefined,
+      takeOver: [
+        ...takeOver?.file ? ["file" as const] : [],
+        ...takeOver?.link ? ["systemd-resolved" as const] : [],
+      ],
     };
   }
 
@@ -126,7 +140,7 @@ export class NameService {
   }
 
   async #serve(undo: UndoStack): Promise<void> {
-    const { config, logger, now, paths } = this.#options;
+    const { config, logger, now } = this.#options;
     const isDefault = config.listen === "127.0.0.1";
     const server = await DnsServer.start({
       proxy: this.#proxy,
@@ -144,42 +158,43 @@ export class NameService {
         `${warning.replace(/\.$/, "")}; the proxy listens on ${server.addresses[0]} instead.`,
       );
     }
-    const situation = resolverOf(paths, logger).inspect(server.addresses);
-    this.#upstreams = config.upstream.length > 0 ? config.upstream : situation.upstreams;
-    for (const warning of situation.warnings) {
-      if (config.upstream.length === 0) this.#warn(warning);
-    }
-    server.setUpstreams(this.#upstreams.map((address) => ({ address, port: DNS_PORT })));
     await server.selfTest();
     this.#server = server;
   }
 
-  #takeOver(undo: UndoStack): void {
-    const { config, logger, paths } = this.#options;
-    const address = this.#server?.addresses[0];
-    if (address === undefined) return;
-    if (config.resolver === "none") {
-      this.#warn(
-        `The resolver is left alone, as configured. To use HIP names put "nameserver ${address}" ` +
-          "into /etc/resolv.conf.",
-      );
-      return;
-    }
-    const resolver = resolverOf(paths, logger);
+  async #takeOver(undo: UndoStack): Promise<void> {
+    const { config, interfaceIndex, logger, now, paths } = this.#options;
+    const server = this.#server!;
+    const resolverPaths = resolverPathsOf(paths);
+    const keeper = new ResolverKeeper({
+      mode: config.resolver,
+      configured: config.upstream,
+      listening: server.addresses,
+      paths: resolverPaths,
+      files: new ResolverConfigurator(resolverPaths, logger),
+      link: new ResolvedLink(interfaceIndex, resolverPaths.systemBus),
+      setUpstreams: (addresses) =>
+        server.setUpstreams(addresses.map((address) => ({ address, port: DNS_PORT }))),
+      hasAnswer: hasDnsAnswer,
+      now,
+      logger,
+    });
+    this.#keeper = keeper;
     undo.push("Restoring the resolver", async () => {
-      this.#isResolver = false;
-      resolver.restore();
+      await keeper.close();
       // No more HITs: they are about to go.
       this.#proxy.setOffersHits(false);
       // Who read the file just before, or waits for an answer, is still served.
       await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
     });
-    resolver.takeOver(address);
-    this.#isResolver = true;
+    await keeper.reconsider();
+    if (config.resolver === "required" && keeper.takeOver === undefined) {
+      throw new UserError(keeper.warnings.at(-1) ?? "The resolver cannot be had.");
+    }
   }
 
   #warn(sentence: string): void {
-    this.warnings.push(sentence);
+    this.#warnings.push(sentence);
     this.#options.logger.log("warning", sentence);
   }
 }

@@ -3,13 +3,18 @@
  * went with it, and the addresses and routes with the device.
  */
 
+import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { SILENT } from "../base/logger.ts";
 import { HostConfigurator } from "./host_configurator.ts";
-import { NetlinkClient } from "./netlink_client.ts";
+import { NetlinkClient, NetlinkError } from "./netlink_client.ts";
 import { leftBehind, openHipSockets } from "./open_sockets.ts";
 import type { Platform } from "./ports.ts";
-import { ResolverConfigurator, systemResolverPaths } from "./resolver_configurator.ts";
+import {
+  ResolverConfigurator,
+  type ResolverPaths,
+  systemResolverPaths,
+} from "./resolver_configurator.ts";
 import type { StatePaths } from "./state_paths.ts";
 
 /**
@@ -39,8 +44,30 @@ export function repairNetwork(platform: Pick<Platform, "openNetlink">): void {
   }
 }
 
+/** Rules and labels of an agent that was killed; undefined when the kernel may not be asked. */
+export function leftRules(platform: Pick<Platform, "openNetlink">): number | undefined {
+  try {
+    const socket = platform.openNetlink([]);
+    try {
+      const client = new NetlinkClient(socket);
+      const { rules, labels } = new HostConfigurator(client, undefined, SILENT).installed();
+      const { rules: kept } = leftBehind(openHipSockets());
+      return Math.max(0, rules.length - kept.length) + labels.length;
+    } finally {
+      socket.close();
+    }
+  } catch (error) {
+    if (error instanceof UserError || error instanceof NetlinkError) return undefined;
+    throw error;
+  }
+}
+
+/** The system's resolver files, with the backup in the state folder. */
+export function resolverPathsOf(paths: StatePaths): ResolverPaths {
+  return { ...systemResolverPaths(paths.stateFolder), stateFile: paths.resolverBackup };
+}
+
 /** The resolver configurator whose backup lies in the state folder. */
 export function resolverOf(paths: StatePaths, logger: Logger): ResolverConfigurator {
-  const systemPaths = systemResolverPaths(paths.stateFolder);
-  return new ResolverConfigurator({ ...systemPaths, stateFile: paths.resolverBackup }, logger);
+  return new ResolverConfigurator(resolverPathsOf(paths), logger);
 }

@@ -1,6 +1,6 @@
 /**
- * Points the system's resolver at the proxy and puts everything back: `/etc/resolv.conf` and
- * `/etc/gai.conf`.
+ * Points the system's resolver at the proxy by its files, `/etc/resolv.conf` and `/etc/gai.conf`,
+ * and puts everything back.
  *
  * Invariants: what was there is on disk, synced, before anything is replaced; a file is replaced
  * by rename only, never written in place; what somebody else wrote meanwhile is never overwritten
@@ -8,18 +8,31 @@
  * leaves the next start with everything it needs.
  */
 
-import { dirname } from "node:path";
-import { createHash } from "node:crypto";
+import { dirname, resolve } from "node:path";
 
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { addHitPrecedence } from "./gai_conf.ts";
 import {
   formatProxyResolvConf,
+  managerOf,
   namesResolvedStub,
   parseResolvConf,
+  type ResolvConfManager,
   upstreamsOf,
 } from "./resolv_conf.ts";
+import {
+  isOriginal,
+  isOurs,
+  putBack,
+  readText,
+  removeIfPresent,
+  type SavedFile,
+  saveFile,
+  syncFolder,
+  writeSynced,
+  writeTemporary,
+} from "./saved_file.ts";
 
 export interface ResolverPaths {
   readonly resolvConf: string;
@@ -28,8 +41,13 @@ export interface ResolverPaths {
   readonly stateFile: string;
   /** systemd-resolved's list of real servers. */
   readonly resolvedConf: string;
+  /** NetworkManager's own list of servers, which it keeps whatever `resolvConf` is. */
+  readonly networkManagerConf: string;
+  readonly nsswitchConf: string;
   /** Mounts of this process, to recognise a bind-mounted file. */
   readonly mountInfo: string;
+  /** Socket of the system's message bus. */
+  readonly systemBus: string;
 }
 
 /** The paths of a running system, with the backup in the given state folder. */
@@ -39,7 +57,10 @@ export function systemResolverPaths(stateFolder: string): ResolverPaths {
     gaiConf: "/etc/gai.conf",
     stateFile: `${stateFolder}/resolver.json`,
     resolvedConf: "/run/systemd/resolve/resolv.conf",
+    networkManagerConf: "/run/NetworkManager/resolv.conf",
+    nsswitchConf: "/etc/nsswitch.conf",
     mountInfo: "/proc/self/mountinfo",
+    systemBus: "/run/dbus/system_bus_socket",
   };
 }
 
@@ -50,24 +71,16 @@ export interface ResolverSituation {
   readonly kind: ResolvConfKind;
   /** Where a symlink leads, as it is written in it. */
   readonly target: string | undefined;
+  /** Who keeps the file up to date. */
+  readonly manager: ResolvConfManager;
+  /** Whether programs are led to systemd-resolved's listener on this host. */
+  readonly leadsToStub: boolean;
   /** Servers to ask, in order, without our own addresses. */
   readonly upstreams: readonly string[];
+  /** Files that tell of other servers when they change. */
+  readonly sources: readonly string[];
   /** What the user should know, a sentence each. */
   readonly warnings: readonly string[];
-}
-
-/** A file as it was before, and the digest of what replaced it. */
-interface SavedFile {
-  readonly path: string;
-  readonly kind: "absent" | "file" | "symlink";
-  /** Base64 of the content, for a file. */
-  readonly content?: string;
-  readonly target?: string;
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  /** SHA-256 of the content that we wrote. */
-  readonly writtenSha256: string;
 }
 
 interface SavedState {
@@ -85,15 +98,17 @@ export class ResolverConfigurator {
   }
 
   /**
-   * Looks without touching anything. Call `restore` first, so that what is read is not our own.
+   * How the system would resolve names without us, looked up without touching anything: while a
+   * take-over is in force, by what it replaced.
    *
    * @param ownAddresses Where the proxy listens.
    */
   inspect(ownAddresses: readonly string[]): ResolverSituation {
-    const { resolvConf, resolvedConf } = this.#paths;
-    const kind = this.#kindOf(resolvConf);
+    const { resolvConf, resolvedConf, networkManagerConf } = this.#paths;
+    const { kind, target, text, place } = this.#original();
+    const manager = managerOf(target === undefined ? undefined : place, text);
     const warnings: string[] = [];
-    const text = readText(resolvConf) ?? "";
+    const sources = [resolvConf, ...(target === undefined ? [] : [place])];
     let file = parseResolvConf(text);
     if (file.options.includes("no-aaaa")) {
       warnings.push(
@@ -101,7 +116,14 @@ export class ResolverConfigurator {
           "left out while hip is up.",
       );
     }
-    if (namesResolvedStub(file)) {
+    if (manager === "NetworkManager") {
+      sources.push(networkManagerConf);
+      const newest = readText(networkManagerConf);
+      if (newest !== undefined) file = parseResolvConf(newest);
+    }
+    const leadsToStub = namesResolvedStub(file);
+    if (leadsToStub) {
+      sources.push(resolvedConf);
       const full = readText(resolvedConf);
       if (full === undefined) {
         warnings.push(
@@ -110,34 +132,32 @@ export class ResolverConfigurator {
       } else file = parseResolvConf(full);
     }
     const upstreams = upstreamsOf(file, ownAddresses);
-    if (upstreams.length === 0) {
-      warnings.push(
-        `${resolvConf} names no server that could be asked; only static names will resolve.`,
-      );
-    }
-    const target = kind === "symlink" ? Deno.readLinkSync(resolvConf) : undefined;
-    return { kind, target, upstreams, warnings };
+    return { kind, target, manager, leadsToStub, upstreams, sources, warnings };
   }
 
   /**
    * Makes the proxy the system's resolver. The proxy must be answering already.
    *
    * @param proxyAddress Where it listens on port 53.
+   * @param replacesResolvConf False where programs come to the proxy another way and only the
+   *   order of addresses is to be set.
    * @throws {UserError} When a file cannot be replaced; then nothing has changed.
    */
-  takeOver(proxyAddress: string): void {
+  takeOver(proxyAddress: string, replacesResolvConf = true): void {
+    const before = this.#savedResolvConf();
     this.restore();
     const { resolvConf, gaiConf } = this.#paths;
-    if (this.#kindOf(resolvConf) === "bind-mount") {
-      throw new UserError(
-        `${resolvConf} is a bind mount, as in a container, and cannot be replaced. Put ` +
-          `"nameserver ${proxyAddress}" into it from outside, or run hip without its resolver.`,
-      );
+    const plans: { path: string; content: string }[] = [];
+    if (replacesResolvConf) {
+      if (this.#kindOf(resolvConf) === "bind-mount") {
+        throw new UserError(
+          `${resolvConf} is a bind mount, as in a container, and cannot be replaced. Put ` +
+            `"nameserver ${proxyAddress}" into it from outside, or run hip without its resolver.`,
+        );
+      }
+      const original = parseResolvConf(readText(resolvConf) ?? "");
+      plans.push({ path: resolvConf, content: formatProxyResolvConf(original, proxyAddress) });
     }
-    const original = parseResolvConf(readText(resolvConf) ?? "");
-    const plans = [
-      { path: resolvConf, content: formatProxyResolvConf(original, proxyAddress) },
-    ];
     const gai = readText(gaiConf) ?? "";
     const wanted = addHitPrecedence(gai);
     if (wanted !== gai) {
@@ -145,34 +165,22 @@ export class ResolverConfigurator {
         this.#logger.log("warning", `${gaiConf} is a bind mount and stays as it is.`);
       } else plans.push({ path: gaiConf, content: wanted });
     }
-    const state: SavedState = {
-      version: 1,
-      files: plans.map(({ path, content }) => saveFile(path, content)),
-    };
-    // Each file gets its replacement beside it first: a full disk or a read-only folder shows
-    // before anything is changed.
-    const temporaries: string[] = [];
-    try {
-      for (const [i, { path, content }] of plans.entries()) {
-        temporaries.push(writeTemporary(path, new TextEncoder().encode(content), state.files[i]!));
-      }
-      this.#writeState(state);
-      for (const [i, { path }] of plans.entries()) Deno.renameSync(temporaries[i]!, path);
-      for (const { path } of plans) syncFolder(path);
-    } catch (error) {
-      for (const temporary of temporaries) removeIfPresent(temporary);
-      this.restore();
-      throw new UserError(
-        `Cannot replace ${resolvConf} (${reasonOf(error)}). Put "nameserver ${proxyAddress}" ` +
-          "into it by hand, or run hip without its resolver.",
-      );
-    }
+    this.#replace(
+      plans,
+      plans.map(({ path, content }) => keepLink(saveFile(path, content), before)),
+      proxyAddress,
+    );
   }
 
-  /** Whether the resolver still points at the proxy. */
+  /** Whether resolv.conf still points at the proxy. */
   isInForce(): boolean {
-    const saved = this.#readState()?.files.find(({ path }) => path === this.#paths.resolvConf);
+    const saved = this.#savedResolvConf();
     return saved !== undefined && isOurs(saved);
+  }
+
+  /** Whether a take-over has not been taken back, by this agent or one that was killed. */
+  hasBackup(): boolean {
+    return this.#readState() !== undefined;
   }
 
   /**
@@ -209,6 +217,55 @@ export class ResolverConfigurator {
     return restored;
   }
 
+  /** Each file gets its replacement beside it first: a full disk shows before anything changes. */
+  #replace(
+    plans: readonly { readonly path: string; readonly content: string }[],
+    files: readonly SavedFile[],
+    proxyAddress: string,
+  ): void {
+    const temporaries: string[] = [];
+    try {
+      for (const [i, { path, content }] of plans.entries()) {
+        temporaries.push(writeTemporary(path, new TextEncoder().encode(content), files[i]!));
+      }
+      if (plans.length > 0) this.#writeState({ version: 1, files });
+      for (const [i, { path }] of plans.entries()) Deno.renameSync(temporaries[i]!, path);
+      for (const { path } of plans) syncFolder(path);
+    } catch (error) {
+      for (const temporary of temporaries) removeIfPresent(temporary);
+      this.restore();
+      throw new UserError(
+        `Cannot replace ${this.#paths.resolvConf} (${reasonOf(error)}). Put ` +
+          `"nameserver ${proxyAddress}" into it by hand, or run hip without its resolver.`,
+      );
+    }
+  }
+
+  /** What resolv.conf is without us. */
+  #original(): {
+    readonly kind: ResolvConfKind;
+    readonly target: string | undefined;
+    readonly text: string;
+    /** The file that holds the text. */
+    readonly place: string;
+  } {
+    const { resolvConf } = this.#paths;
+    const saved = this.#savedResolvConf();
+    const atLink = (target: string) => {
+      const place = resolve(dirname(resolvConf), target);
+      return { kind: "symlink", target, text: readText(place) ?? "", place } as const;
+    };
+    if (saved !== undefined && isOurs(saved)) {
+      if (saved.kind === "symlink") return atLink(saved.target!);
+      const content = Uint8Array.fromBase64(saved.content ?? "");
+      const text = new TextDecoder().decode(content);
+      return { kind: saved.kind, target: undefined, text, place: resolvConf };
+    }
+    const kind = this.#kindOf(resolvConf);
+    if (kind === "symlink") return atLink(Deno.readLinkSync(resolvConf));
+    return { kind, target: undefined, text: readText(resolvConf) ?? "", place: resolvConf };
+  }
+
   #kindOf(path: string): ResolvConfKind {
     let info: Deno.FileInfo;
     try {
@@ -219,6 +276,10 @@ export class ResolverConfigurator {
     }
     if (info.isSymlink) return "symlink";
     return isMountPoint(readText(this.#paths.mountInfo) ?? "", path) ? "bind-mount" : "file";
+  }
+
+  #savedResolvConf(): SavedFile | undefined {
+    return this.#readState()?.files.find(({ path }) => path === this.#paths.resolvConf);
   }
 
   #writeState(state: SavedState): void {
@@ -247,6 +308,20 @@ export class ResolverConfigurator {
   }
 }
 
+/**
+ * Who finds our file in place of the link to their own writes into that place what their own says:
+ * the link is still the original.
+ */
+function keepLink(found: SavedFile, before: SavedFile | undefined): SavedFile {
+  if (before?.kind !== "symlink" || before.path !== found.path || found.kind !== "file") {
+    return found;
+  }
+  const own = readText(resolve(dirname(before.path), before.target!));
+  const isCopy = own !== undefined &&
+    new TextEncoder().encode(own).toBase64() === found.content;
+  return isCopy ? { ...before, writtenSha256: found.writtenSha256 } : found;
+}
+
 /** Whether `path` is a mount point of its own, by the text of `/proc/self/mountinfo`. */
 export function isMountPoint(mountInfo: string, path: string): boolean {
   return mountInfo.split("\n").some((line) => {
@@ -258,141 +333,11 @@ export function isMountPoint(mountInfo: string, path: string): boolean {
   });
 }
 
-function saveFile(path: string, written: string): SavedFile {
-  const writtenSha256 = sha256(new TextEncoder().encode(written));
-  let info: Deno.FileInfo;
-  try {
-    info = Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { path, kind: "absent", writtenSha256 };
-    throw error;
-  }
-  if (info.isSymlink) {
-    return { path, kind: "symlink", target: Deno.readLinkSync(path), writtenSha256 };
-  }
-  return {
-    path,
-    kind: "file",
-    content: Deno.readFileSync(path).toBase64(),
-    mode: (info.mode ?? 0o644) & 0o7777,
-    uid: info.uid ?? 0,
-    gid: info.gid ?? 0,
-    writtenSha256,
-  };
-}
-
-/** Whether the file is a plain one with the content that we wrote. */
-function isOurs(saved: SavedFile): boolean {
-  try {
-    if (!Deno.lstatSync(saved.path).isFile) return false;
-    return sha256(Deno.readFileSync(saved.path)) === saved.writtenSha256;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/** Whether the file is still, or again, as it was before the take-over. */
-function isOriginal(saved: SavedFile): boolean {
-  let now: SavedFile;
-  try {
-    now = saveFile(saved.path, "");
-  } catch {
-    return false;
-  }
-  return now.kind === saved.kind && now.content === saved.content && now.target === saved.target;
-}
-
-function putBack(saved: SavedFile): void {
-  if (saved.kind === "absent") {
-    Deno.removeSync(saved.path);
-    return;
-  }
-  if (saved.kind === "symlink") {
-    const temporary = temporaryName(saved.path);
-    removeIfPresent(temporary);
-    Deno.symlinkSync(saved.target!, temporary);
-    Deno.renameSync(temporary, saved.path);
-    return;
-  }
-  const content = Uint8Array.fromBase64(saved.content!);
-  const temporary = writeTemporary(saved.path, content, saved);
-  try {
-    Deno.renameSync(temporary, saved.path);
-  } catch (error) {
-    removeIfPresent(temporary);
-    throw error;
-  }
-}
-
-/** A full copy beside `path`, synced, with mode and owner of what it replaces. */
-function writeTemporary(path: string, content: Uint8Array, like: SavedFile): string {
-  const temporary = temporaryName(path);
-  removeIfPresent(temporary);
-  try {
-    writeSynced(temporary, content, like.mode ?? 0o644);
-    if (like.uid !== undefined && like.gid !== undefined) {
-      const info = Deno.lstatSync(temporary);
-      if (info.uid !== like.uid || info.gid !== like.gid) {
-        Deno.chownSync(temporary, like.uid, like.gid);
-      }
-    }
-  } catch (error) {
-    removeIfPresent(temporary);
-    throw error;
-  }
-  return temporary;
-}
-
-function temporaryName(path: string): string {
-  return `${path}.hip-new`;
-}
-
-function writeSynced(path: string, content: Uint8Array, mode: number): void {
-  const file = Deno.openSync(path, { write: true, createNew: true, mode });
-  try {
-    for (let written = 0; written < content.length;) {
-      written += file.writeSync(content.subarray(written));
-    }
-    file.syncSync();
-  } finally {
-    file.close();
-  }
-  // The mode given to open is subject to the umask.
-  Deno.chmodSync(path, mode);
-}
-
-/** Makes a rename in the folder of `path` survive a loss of power. */
-function syncFolder(path: string): void {
-  const folder = Deno.openSync(dirname(path), { read: true });
-  try {
-    folder.syncSync();
-  } finally {
-    folder.close();
-  }
-}
-
-function removeIfPresent(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return new TextDecoder().decode(Deno.readFileSync(path));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function sha256(content: Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
-
+/** What the system said, and the usual cause where the words do not tell. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
+  const reason = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
+  if (error instanceof Deno.errors.PermissionDenied && Deno.uid() === 0) {
+    return `${reason}; look whether it is immutable with lsattr`;
+  }
+  return reason;
 }

@@ -51,7 +51,13 @@ const REPORT: StatusReport = {
     isDefault: true,
   }],
   locators: ["192.0.2.1"],
-  dns: { isServing: true, listen: "127.0.0.1", upstream: ["10.0.2.3"], isResolver: true },
+  dns: {
+    isServing: true,
+    listen: "127.0.0.1",
+    upstream: ["10.0.2.3"],
+    isResolver: true,
+    takeOver: ["file"],
+  },
   associations: [ASSOCIATION],
   knownPeers: 1,
   tables: {
