@@ -51,7 +51,7 @@ export function openIpSocket(
   if (descriptor < 0) throw explain(protocol, family, lastErrno());
   return orClose(descriptor, () => {
     if (protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6) {
-      admitErrorsOnly(descriptor, protocol);
+      admitErrorsOnly(descriptor, protocol, options.udpPort);
     }
     setUpPackets(descriptor, family, options);
     if (family === 6) {

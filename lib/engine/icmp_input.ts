@@ -4,8 +4,8 @@
  * RFC 4301 §6.1.1, §8.2).
  *
  * Before anything is used, the quoted packet must be one of ours: an ESP packet by its SPI, both
- * addresses and a sequence number of late; a HIP packet by both HITs of an exchange that sent it
- * there. Work per message: its checksum, a look-up, and after that many per second nothing.
+ * addresses, the peer's port and a sequence number of late; a HIP packet by both HITs of an exchange
+ * that sent it there. Work per message: its checksum, a look-up, and after that many per second nothing.
  */
 
 import { bytesEqual } from "../base/bytes.ts";
@@ -68,10 +68,10 @@ export class IcmpInput {
   }
 
   #handleAboutEsp(now: Instant, error: IcmpError): DropReason | undefined {
-    const { payload, source, destination } = error.quoted;
+    const { payload, source, destination, peerPort } = error.quoted;
     if (payload.length < ESP_HEADER_LENGTH) return "icmp-malformed";
     const sa = this.#parts.saDatabase.outboundBySpi(espSpi(payload), destination);
-    if (sa === undefined) return "icmp-not-ours";
+    if (sa === undefined || sa.peerPort !== peerPort) return "icmp-not-ours";
     const isFromUs = isUnspecified(sa.localAddress) || bytesEqual(sa.localAddress, source);
     const age = (sa.sequenceLow - espSequence(payload)) >>> 0;
     if (!isFromUs || age >= RECENT) return "icmp-not-ours";

@@ -27,7 +27,7 @@ export function lowerPathMtu(
   if (sa.pathMtu !== undefined && mtu >= sa.pathMtu.octets) return false;
   const family = isIpv4(sa.peerAddress) ? 4 : 6;
   sa.pathMtu = { octets: mtu, until: after(now, lifetime) };
-  sa.innerLimit = offeredMtu(sa.suite, mtu, { family });
+  sa.innerLimit = offeredMtu(sa.suite, mtu, { family, isUdp: sa.peerPort !== 0 });
   return true;
 }
 

@@ -94,6 +94,8 @@ export interface IpSocketOptions {
    * that routers report a smaller one; longer packets are cut up. No when absent.
    */
   readonly discoversPathMtu?: boolean;
+  /** On a socket for ICMP: our UDP port, errors about packets from which come in as well. */
+  readonly udpPort?: number;
 }
 
 export interface UdpSocketOptions extends IpSocketOptions {

@@ -16,12 +16,16 @@ import {
   ipVersion,
   NEXT_HEADER,
 } from "./ipv6.ts";
+import { UDP_HEADER_LENGTH, udpDestinationPort } from "./udp.ts";
 
 /** Octets of type, code, checksum and the four that follow. */
 const MESSAGE_HEADER_LENGTH = 8;
 
 /** Octets of an IPv6 fragment header (RFC 8200 §4.5). */
 const FRAGMENT_HEADER_LENGTH = 8;
+
+/** Octets of zero before a HIP packet in UDP, where ESP has an SPI (RFC 9028 §5.1). */
+const MARKER_LENGTH = 4;
 
 /** What ICMPv6 says in place of "protocol unreachable": Parameter Problem, code 1 (RFC 4443 §3.4). */
 const UNRECOGNIZED_NEXT_HEADER = 1;
@@ -38,9 +42,11 @@ export interface QuotedPacket {
   /** Both 16 octets. */
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
-  /** 50 ESP, 139 HIP. */
+  /** 50 ESP, 139 HIP; in UDP or by itself. */
   readonly protocol: number;
-  /** As much as was quoted of what follows the IP header; may be empty. */
+  /** The UDP port that it was sent to; 0 when it went by itself. */
+  readonly peerPort: number;
+  /** As much of it as was quoted; may be empty. */
   readonly payload: Uint8Array;
 }
 
@@ -77,7 +83,8 @@ export function parseIcmpError(
   const pseudo = isV6 ? pseudoHeaderSum(source, destination, protocol, message.length) : 0;
   if (finishSum(sumBytes(message, 0, message.length, pseudo)) !== 0) return undefined;
   const packet = message.subarray(MESSAGE_HEADER_LENGTH);
-  const quoted = isV6 ? quotedIpv6(packet) : quotedIpv4(packet);
+  const inner = isV6 ? quotedIpv6(packet) : quotedIpv4(packet);
+  const quoted = inner?.protocol === NEXT_HEADER.udp ? quotedInUdp(inner) : inner;
   if (quoted === undefined) return undefined;
   const type = message[0]!;
   const word = new DataView(message.buffer, message.byteOffset).getUint32(4);
@@ -105,6 +112,7 @@ function quotedIpv4(packet: Uint8Array): QuotedPacket | undefined {
     source: mapIpv4(packet, IPV4_FIELD.source),
     destination: mapIpv4(packet, IPV4_FIELD.destination),
     protocol: ipv4Protocol(packet),
+    peerPort: 0,
     payload: packet.subarray(headerLength),
   };
 }
@@ -124,6 +132,21 @@ function quotedIpv6(packet: Uint8Array): QuotedPacket | undefined {
     source: ipv6Source(packet),
     destination: ipv6Destination(packet),
     protocol,
+    peerPort: 0,
     payload: packet.subarray(start),
+  };
+}
+
+/** What a UDP datagram carries: ESP, or HIP behind four octets of zero (RFC 9028 §5.1, §5.11). */
+function quotedInUdp(packet: QuotedPacket): QuotedPacket | undefined {
+  const { payload } = packet;
+  const inside = payload.subarray(UDP_HEADER_LENGTH);
+  if (inside.length < MARKER_LENGTH) return undefined;
+  const isHip = inside.subarray(0, MARKER_LENGTH).every((octet) => octet === 0);
+  return {
+    ...packet,
+    protocol: isHip ? NEXT_HEADER.hip : NEXT_HEADER.esp,
+    peerPort: udpDestinationPort(payload),
+    payload: isHip ? inside.subarray(MARKER_LENGTH) : inside,
   };
 }

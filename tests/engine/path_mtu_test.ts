@@ -127,6 +127,17 @@ Deno.test("ESP-217 ESP-218 what was reported is forgotten after its time, which 
   }
 });
 
+Deno.test("ESP-211 what UDP takes of a smaller path is taken off as well", () => {
+  for (const [family, address] of [[4, "192.0.2.2"], [6, "2001:db8::2"]] as const) {
+    const { outbound } = saPair(13);
+    for (const [port, isUdp] of [[0, false], [10500, true]] as const) {
+      outbound.setAddresses(outbound.localAddress.slice(), parseIpAddress(address), port);
+      assert.equal(lowerPathMtu(outbound, 1400, instant(0), seconds(600)), true);
+      assert.equal(outbound.innerLimit, innerMtu(SUITE, 1400, { family, isUdp }));
+    }
+  }
+});
+
 Deno.test("ESP-221 an SA with new addresses has a path of which nothing was reported", () => {
   const { outbound } = saPair(13);
   assert.equal(lowerPathMtu(outbound, 1400, instant(0), seconds(600)), true);

@@ -14,6 +14,14 @@ const COLUMNS: [number, OuterForm][] = [
   [1500, { family: 6 }],
 ];
 
+/** Octets before ESP on the wire: IP, and UDP. */
+const OUTER_HEADERS: [number, OuterForm][] = [
+  [20, { family: 4 }],
+  [28, { family: 4, isUdp: true }],
+  [40, { family: 6 }],
+  [48, { family: 6, isUdp: true }],
+];
+
 /** The check values of the conformance list; suite 1 differs from 8 in the shorter ICV alone. */
 const CHECK_VALUES: Record<number, number[]> = {
   1: [1462, 1446, 1366, 1222, 1478, 1462],
@@ -38,12 +46,15 @@ Deno.test("ESP-211 the inner MTU of every suite has the check values", () => {
 Deno.test("ESP-211 a packet of the inner MTU fits the path, one octet more does not", () => {
   for (const suite of ESP_SUITES.values()) {
     const { outbound } = saPair(suite.id);
-    for (let pathMtu = 1380; pathMtu < 1420; pathMtu++) {
-      const mtu = innerMtu(suite, pathMtu, { family: 4 });
-      for (const [extra, fits] of [[0, true], [1, false]] as const) {
-        const buffer = bufferOf(innerPacket(new Uint8Array(mtu - 40 + extra)));
-        assert.equal(encapsulate(outbound, buffer), undefined);
-        assert.equal(20 + buffer.length <= pathMtu, fits, `${suite.name}, path MTU ${pathMtu}`);
+    for (const [headers, outer] of OUTER_HEADERS) {
+      for (let pathMtu = 1380; pathMtu < 1420; pathMtu++) {
+        const mtu = innerMtu(suite, pathMtu, outer);
+        for (const [extra, fits] of [[0, true], [1, false]] as const) {
+          const buffer = bufferOf(innerPacket(new Uint8Array(mtu - 40 + extra)));
+          assert.equal(encapsulate(outbound, buffer), undefined);
+          const length = headers + buffer.length;
+          assert.equal(length <= pathMtu, fits, `${suite.name}, ${headers}, path MTU ${pathMtu}`);
+        }
       }
     }
   }

@@ -127,3 +127,21 @@ for (const [from, to] of [["10.0.0.1", "10.0.0.2"], ["fd00::1", "fd00::2"]] as c
       }),
   });
 }
+
+for (const address of ["127.0.0.1", "::1"]) {
+  Deno.test({
+    name: `${address}: ICMP errors come in about datagrams from our UDP port, and from no other`,
+    ignore: CANNOT_RUN,
+    fn: () =>
+      withNamespaces(1, async (a) => {
+        const about = "unreachable: 50 to 9999, 1 2 3 4 5";
+        assert.deepEqual(await a.fixture("meet_udp_errors.ts", address), [
+          about,
+          "unreachable: 139 to 9999, 59 4",
+          "not understood",
+          "nothing",
+          about,
+        ]);
+      }),
+  });
+}

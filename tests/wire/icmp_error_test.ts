@@ -20,6 +20,13 @@ const TOO_BIG_6 = "0200 0000 0000 0514" +
   "60000000 0528 2c 40 20010db8000000000000000000000001 20010db8000000000000000000000002" +
   "32 00 0001 00000009" + "deadbeef 00000007";
 
+/** The same about ESP in UDP, to port 10500; the quotation ends in the ESP header. */
+const IN_UDP_4 = TOO_BIG_4.replace("4032", "4011")
+  .replace("deadbeef", "2904 2904 05c8 1234 deadbeef");
+/** About HIP in UDP, to port 443, behind its marker. */
+const IN_UDP_6 = TOO_BIG_6.replace("32 00 0001", "11 00 0001")
+  .replace("deadbeef 00000007", "2904 01bb 0064 1234 00000000 3b041122");
+
 function messageOf(hex: string, version: 4 | 6): Uint8Array {
   const bytes = fromHex(hex.replaceAll(" ", ""));
   const pseudo = version === 4 ? 0 : pseudoHeaderSum(ROUTER_6, OURS_6, 58, bytes.length);
@@ -44,6 +51,20 @@ Deno.test("parseIcmpError() reads MTU, addresses, protocol and payload of the qu
   assert.deepEqual([six.kind, six.kind === "too-big" && six.mtu], ["too-big", 1300]);
   assert.deepEqual(six.quoted.source, OURS_6);
   assert.deepEqual([six.quoted.protocol, toHex(six.quoted.payload)], [50, "deadbeef00000007"]);
+});
+
+Deno.test("parseIcmpError() looks into UDP for ESP and HIP, and says to which port they went", () => {
+  const four = parse(messageOf(IN_UDP_4, 4), 4)!.quoted;
+  assert.deepEqual([four.protocol, four.peerPort], [50, 10500]);
+  assert.equal(toHex(four.payload), "deadbeef00000007");
+  const six = parse(messageOf(IN_UDP_6, 6), 6)!.quoted;
+  assert.deepEqual([six.protocol, six.peerPort, toHex(six.payload)], [139, 443, "3b041122"]);
+  assert.equal(parse(messageOf(TOO_BIG_4, 4), 4)!.quoted.peerPort, 0);
+  // Cut off in the UDP header, or before it is told what is inside.
+  const upTo = (text: string) => IN_UDP_4.slice(0, IN_UDP_4.indexOf(text));
+  for (const cut of [upTo("1234"), upTo("beef"), upTo("2904 2904")]) {
+    assert.equal(parse(messageOf(cut, 4), 4), undefined);
+  }
 });
 
 Deno.test("parseIcmpError() tells unreachable by type and code, and nothing else", () => {
@@ -82,7 +103,7 @@ Deno.test("parseIcmpError() refuses later fragments, which quote no beginning", 
 
 Deno.test("parseIcmpError() and the translations take any octets without an exception", () => {
   const cases = fc.tuple(
-    fc.constantFrom([TOO_BIG_4, 4], [TOO_BIG_6, 6] as const),
+    fc.constantFrom([TOO_BIG_4, 4], [TOO_BIG_6, 6], [IN_UDP_4, 4], [IN_UDP_6, 6] as const),
     fc.array(fc.tuple(fc.nat(79), fc.nat(255)), { maxLength: 6 }),
     fc.nat(80),
   );
