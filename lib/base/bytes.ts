@@ -65,6 +65,11 @@ export function fromHex(text: string): Uint8Array {
   return bytes;
 }
 
+/** One character for each octet: a key for maps, of some thousand octets at most. */
+export function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
+}
+
 /** All parts after one another, in a new array. */
 export function concatBytes(...parts: Uint8Array[]): Uint8Array {
   let length = 0;

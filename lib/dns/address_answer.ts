@@ -1,15 +1,14 @@
 /**
- * The answer with HITs in it: the chain of CNAMEs, then the HITs, then the native addresses in
- * upstream's order, all of one TTL because they are one RRset (RFC 2181 §5.2).
+ * The answer with HITs, or LSIs, in it: the chain of CNAMEs, then what stands for HITs, then the
+ * native addresses in upstream's order, all of one TTL because they are one RRset (RFC 2181 §5.2).
+ * Signatures over that RRset are gone with it, those of the chain stay (RFC 6147 §5.5).
  */
 
 import { bytesEqual } from "../base/bytes.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
-import { AAAA } from "../wire/dns/aaaa.ts";
 import { CLASS_IN, RCODE, TYPE } from "../wire/dns/code_points.ts";
 import { type DnsMessage, type DnsRecord, rdataOf } from "../wire/dns/message.ts";
 import { readName } from "../wire/dns/name.ts";
-import { encodeRdata } from "../wire/dns/record.ts";
 import { type ClientQuery, localReply } from "./client_query.ts";
 import { MAX_TTL_SECONDS } from "./constants.ts";
 import { isIdentifier } from "./locator_rules.ts";
@@ -25,7 +24,7 @@ export interface PeerAnswer {
   /** Addresses of its rendezvous servers, for I1 only (RFC 8005 §3.2). */
   readonly rendezvous: readonly Uint8Array[];
   readonly rendezvousNames: readonly Uint8Array[];
-  readonly source: "static" | "dns";
+  readonly source: "static" | "dns" | "dns-secure";
   /** The smallest TTL of the records it rests on, at most `MAX_TTL_SECONDS`. */
   readonly ttlSeconds: number;
   /** Whether the engine failed to reach it lately. */
@@ -36,51 +35,79 @@ export interface PeerAnswer {
   readonly isReleased: boolean;
 }
 
+/** An address that stands for a HIT: the HIT itself, or the LSI, in the octets of its record. */
+export interface StandIn {
+  readonly address: Uint8Array;
+  readonly ttlSeconds: number;
+}
+
 /** What the answer is made of. */
 export interface AnswerParts {
-  readonly peers: readonly PeerAnswer[];
+  readonly standIns: readonly StandIn[];
   /** Owner of the HITs: the canonical name. */
   readonly owner: Uint8Array;
   /** CNAME and DNAME records of `chainMessage`. */
   readonly chain: readonly DnsRecord[];
   readonly chainMessage: DnsMessage | undefined;
-  /** AAAA records of `nativeMessage`. */
+  /** Address records of `nativeMessage`. */
   readonly natives: readonly DnsRecord[];
   readonly nativeMessage: DnsMessage | undefined;
   /** HITs known for this name: an AAAA record that holds another HIT is not believed. */
   readonly knownHits: readonly Uint8Array[];
+  /** Whether the native addresses are left out. */
+  readonly withholdsNatives: boolean;
 }
 
 /** The answer, or undefined when upstream's own answer needs no change. */
 export function buildAddressAnswer(query: ClientQuery, parts: AnswerParts): Uint8Array | undefined {
-  const { peers, nativeMessage } = parts;
+  const { standIns, nativeMessage, chainMessage } = parts;
   const natives = nativeMessage === undefined
     ? []
     : parts.natives.map((record) => ({ record, rdata: rdataOf(nativeMessage, record) }));
-  const kept = natives.filter(({ rdata }) =>
-    !peers.some((peer) => bytesEqual(peer.hit, rdata)) &&
-    (!isIdentifier(rdata) || parts.knownHits.some((hit) => bytesEqual(hit, rdata)))
-  );
-  if (peers.length === 0 && kept.length === natives.length) return undefined;
+  const kept = parts.withholdsNatives
+    ? []
+    : natives.filter(({ rdata }) =>
+      !standIns.some(({ address }) => bytesEqual(address, rdata)) &&
+      (rdata.length !== 16 || !isIdentifier(rdata) ||
+        parts.knownHits.some((hit) => bytesEqual(hit, rdata)))
+    );
+  if (standIns.length === 0 && kept.length === natives.length) return undefined;
   const ttlSeconds = Math.min(
     MAX_TTL_SECONDS,
-    ...peers.map((peer) => peer.ttlSeconds),
+    ...standIns.map((standIn) => standIn.ttlSeconds),
     ...kept.map(({ record }) => record.ttl),
   );
+  const { type } = query.question;
   return localReply(query, RCODE.NOERROR, (builder) => {
     for (const link of parts.chain) {
       const ttl = Math.min(link.ttl, MAX_TTL_SECONDS);
-      const target = readName(parts.chainMessage!.bytes, link.rdataStart).name;
-      const { name, type } = link;
-      builder.add("answer", { name, type, class: CLASS_IN, ttlSeconds: ttl }, target);
+      const target = readName(chainMessage!.bytes, link.rdataStart).name;
+      const record = { name: link.name, type: link.type, class: CLASS_IN, ttlSeconds: ttl };
+      builder.add("answer", record, target);
     }
-    for (const { hit } of peers) {
-      const record = { name: parts.owner, type: TYPE.AAAA, class: CLASS_IN, ttlSeconds };
-      builder.add("answer", record, encodeRdata(AAAA, { address: hit }));
+    if (query.isDnssecOk && parts.chain.length > 0) {
+      for (const { name, ttl, rdata } of chainSignatures(chainMessage!)) {
+        const ttlSeconds = Math.min(ttl, MAX_TTL_SECONDS);
+        builder.add("answer", { name, type: TYPE.RRSIG, class: CLASS_IN, ttlSeconds }, rdata);
+      }
+    }
+    for (const { address } of standIns) {
+      builder.add("answer", { name: parts.owner, type, class: CLASS_IN, ttlSeconds }, address);
     }
     for (const { record, rdata } of kept) {
-      const { name, type } = record;
+      const { name } = record;
       builder.add("answer", { name, type, class: CLASS_IN, ttlSeconds }, rdata);
     }
   });
+}
+
+/** Signatures over the links of the chain, which are as upstream sent them (RFC 4034 §3.1). */
+function chainSignatures(message: DnsMessage) {
+  return message.records
+    .filter(({ section, type }) => section === "answer" && type === TYPE.RRSIG)
+    .map((record) => ({ name: record.name, ttl: record.ttl, rdata: rdataOf(message, record) }))
+    .filter(({ rdata }) => {
+      const covered = rdata.length < 2 ? 0 : (rdata[0]! << 8) | rdata[1]!;
+      return covered === TYPE.CNAME || covered === TYPE.DNAME;
+    });
 }

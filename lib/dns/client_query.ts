@@ -21,6 +21,8 @@ export interface DnsClient {
   /** Meaningful to whoever handed in the query; handed back with the answer. */
   readonly id: unknown;
   readonly transport: "udp" | "tcp";
+  /** Address and port: whose fair share its queries use up. */
+  readonly source: string;
   /** Whether the path to the client is loopback, where big datagrams do no harm. */
   readonly isLoopback: boolean;
 }
@@ -35,8 +37,12 @@ export interface ClientQuery {
   readonly questionOctets: Uint8Array;
   /** Most octets of the reply. */
   readonly limit: number;
-  /** DO or CD set: the client validates, so its answers are not touched. */
+  /** DO and CD set: the client validates, so its answers are not touched (RFC 6147 §5.5). */
   readonly isValidating: boolean;
+  readonly isDnssecOk: boolean;
+  readonly isCheckingDisabled: boolean;
+  /** Whether it asks nothing but the question: no EDNS options, no signature. */
+  readonly isPlain: boolean;
 }
 
 export type ClientQueryResult =
@@ -68,6 +74,8 @@ export function readClientQuery(client: DnsClient, bytes: Uint8Array): ClientQue
       ? PLAIN_UDP_SIZE
       : Math.min(Math.max(edns.udpSize, PLAIN_UDP_SIZE), largest);
   }
+  const isDnssecOk = edns?.isDnssecOk ?? false;
+  const isCheckingDisabled = (flags & FLAG.CD) !== 0;
   const query: ClientQuery = {
     client,
     bytes,
@@ -75,7 +83,11 @@ export function readClientQuery(client: DnsClient, bytes: Uint8Array): ClientQue
     question,
     questionOctets: bytes.subarray(HEADER_OCTETS, question.end),
     limit,
-    isValidating: (edns?.isDnssecOk ?? false) || (flags & FLAG.CD) !== 0,
+    isValidating: isDnssecOk && isCheckingDisabled,
+    isDnssecOk,
+    isCheckingDisabled,
+    isPlain: message.records.length === message.optCount &&
+      message.records.every((record) => record.end === record.rdataStart),
   };
   if (edns !== undefined && edns.version > 0) {
     // RFC 6891 §6.1.3: BADVERS is 16, of which OPT carries the upper eight bits.

@@ -3,7 +3,7 @@
  * the one in the record is a hint and no more.
  */
 
-import { bytesEqual, toHex } from "../base/bytes.ts";
+import { bytesEqual, latin1, toHex } from "../base/bytes.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { dnsKeyToHostIdentity, hitOf, hitSuiteId } from "../identity/hit.ts";
@@ -13,7 +13,7 @@ import { sameName } from "../wire/dns/name.ts";
 import { Reader } from "../wire/reader.ts";
 import { TYPE } from "../wire/dns/code_points.ts";
 import { recordsOf } from "./chain.ts";
-import { MAX_HIP_RECORDS, MAX_RENDEZVOUS_NAMES } from "./constants.ts";
+import { MAX_HIP_RECORDS, MAX_KNOWN_KEYS, MAX_RENDEZVOUS_NAMES } from "./constants.ts";
 import type { DnsCounters } from "./counters.ts";
 import { isInHierarchicalPrefix } from "./locator_rules.ts";
 
@@ -31,6 +31,33 @@ export interface NamedPeer {
   readonly source: "static" | "dns";
 }
 
+/** Hosts whose HIT was computed from their key; it costs more than all else in a cached answer. */
+export class KnownKeys {
+  /** By algorithm and key; undefined for a key that cannot be used. The oldest goes first. */
+  readonly #hosts = new Map<string, KnownHost | undefined>();
+
+  /** The host of a key. */
+  hostOf({ pkAlgorithm, publicKey }: HipRecord): KnownHost | undefined {
+    const key = `${pkAlgorithm} ${latin1(publicKey)}`;
+    if (this.#hosts.has(key)) return this.#hosts.get(key);
+    const identity = publicKeyProblem(pkAlgorithm, publicKey) === undefined
+      ? dnsKeyToHostIdentity(pkAlgorithm, publicKey)
+      : undefined;
+    const host = identity && { identity, hit: hitOf(identity) };
+    this.#hosts.set(key, host);
+    for (const oldest of this.#hosts.keys()) {
+      if (this.#hosts.size <= MAX_KNOWN_KEYS) break;
+      this.#hosts.delete(oldest);
+    }
+    return host;
+  }
+}
+
+interface KnownHost {
+  readonly identity: PublicHostIdentity;
+  readonly hit: Uint8Array;
+}
+
 /**
  * The usable HIP records of `owner` as peers, each HIT once, ordered by suite and then by arrival.
  *
@@ -40,6 +67,7 @@ export function peersOfAnswer(
   message: DnsMessage,
   owner: Uint8Array,
   suitePreference: readonly number[],
+  keys: KnownKeys,
   counters: DnsCounters,
   onMismatch: (recordHit: Uint8Array, hit: Uint8Array) => void,
 ): NamedPeer[] {
@@ -51,16 +79,21 @@ export function peersOfAnswer(
   for (const record of records.slice(0, MAX_HIP_RECORDS)) {
     const parsed = parseRecord(rdataOf(message, record), counters);
     if (parsed === undefined) continue;
-    const identity = identityOf(parsed);
-    if (identity === undefined) {
+    // A hierarchical HIT does not follow from the key alone (RFC 9374 §3.5), and the flat HIT of
+    // that key is not what the record offers.
+    const isUsable = parsed.hit.length === 16 && !isInHierarchicalPrefix(parsed.hit);
+    const host = isUsable ? keys.hostOf(parsed) : undefined;
+    if (host === undefined) {
       counters.count("hip-records-unusable");
       continue;
     }
-    const hit = hitOf(identity);
+    const { identity, hit } = host;
     if (!bytesEqual(hit, parsed.hit)) {
       counters.count("hit-mismatches");
       onMismatch(parsed.hit, hit);
     }
+    const surplus = parsed.rendezvousNames.length - MAX_RENDEZVOUS_NAMES;
+    if (surplus > 0) counters.count("rendezvous-names-surplus", surplus);
     // RFC 8005 §4.1: the owner's own name in this place means the same as no name.
     const rendezvousNames = parsed.rendezvousNames.slice(0, MAX_RENDEZVOUS_NAMES)
       .filter((name) => !sameName(name, owner));
@@ -89,14 +122,4 @@ function parseRecord(rdata: Uint8Array, counters: DnsCounters): HipRecord | unde
     counters.count("hip-records-malformed");
     return undefined;
   }
-}
-
-/** The Host Identity of a record that may be used, or undefined. */
-function identityOf(record: HipRecord): PublicHostIdentity | undefined {
-  if (record.hit.length !== 16) return undefined;
-  // A hierarchical HIT does not follow from the key alone (RFC 9374 §3.5), and the flat HIT of
-  // that key is not what the record offers.
-  if (isInHierarchicalPrefix(record.hit)) return undefined;
-  if (publicKeyProblem(record.pkAlgorithm, record.publicKey) !== undefined) return undefined;
-  return dnsKeyToHostIdentity(record.pkAlgorithm, record.publicKey);
 }

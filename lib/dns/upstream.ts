@@ -1,14 +1,17 @@
 /**
- * Questions to upstream servers: which server, over what, how often, until when. No socket: whoever
- * polls sends the octets and hands back what comes.
+ * Questions to upstream servers: which server, over what, how often, until when; and the cache in
+ * front of them. No socket: whoever polls sends the octets and hands back what comes. Equal
+ * questions share one query, and clients take turns where sockets are scarce.
  *
  * A response counts only when it arrives on the socket of its request (the runtime gives each
  * request a fresh random port), with its random identifier and its question (RFC 5452 §9).
  */
 
+import { latin1 } from "../base/bytes.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
 import { after, earliest, type Instant } from "../base/time.ts";
+import { isLoopback, parseIpAddress } from "../wire/ip_address.ts";
 import { FLAG, RCODE, TYPE } from "../wire/dns/code_points.ts";
 import {
   HEADER_OCTETS,
@@ -19,6 +22,7 @@ import {
 } from "../wire/dns/message.ts";
 import { emitQuestion, MessageBuilder } from "../wire/dns/message_builder.ts";
 import { nameKey, sameName } from "../wire/dns/name.ts";
+import { AnswerCache } from "./answer_cache.ts";
 import {
   ATTEMPT_TIMEOUT,
   EDNS_UDP_SIZE,
@@ -28,9 +32,12 @@ import {
   LOOKUP_BUDGET,
   MAX_LOOKUPS,
   MAX_OPEN_REQUESTS,
+  MAX_OPEN_REQUESTS_PER_CLIENT,
   NO_EDNS_MEMORY,
 } from "./constants.ts";
 import type { DnsCounters } from "./counters.ts";
+import { Deadlines } from "./deadlines.ts";
+import { FairQueue } from "./fair_queue.ts";
 
 /** Where queries go. */
 export interface UpstreamServer {
@@ -50,7 +57,14 @@ export interface UpstreamRequest {
 
 /** How a lookup ended. An answer may carry any RCODE. */
 export type LookupOutcome =
-  | { readonly kind: "answer"; readonly bytes: Uint8Array }
+  | {
+    readonly kind: "answer";
+    readonly bytes: Uint8Array;
+    /** Whether nobody can have changed it on its way: its AD says something (RFC 6840 §5.8). */
+    readonly isTrusted: boolean;
+    /** Of an answer from the cache: when it goes from there. */
+    readonly expires: Instant | undefined;
+  }
   | { readonly kind: "failed"; readonly cause: "timeout" | "unreachable" | "no-server" };
 
 /** What to ask. */
@@ -61,6 +75,10 @@ export interface Question {
   readonly class: number;
   /** A client's query to be passed on octet for octet; else we write one of our own. */
   readonly clientOctets?: Uint8Array;
+  /** Of a client's query: whether another client's answer serves, and this one's others. */
+  readonly isCacheable?: boolean;
+  /** Whose turn is used up by it. */
+  readonly client: string;
   /** CD of the query this one is made for (RFC 4035 §3.2.2). */
   readonly isCheckingDisabled?: boolean;
   /** Whether a truncated answer is asked for again over TCP; if not, it is the answer. */
@@ -71,6 +89,8 @@ type Done = (now: Instant, outcome: LookupOutcome) => void;
 
 interface ServerState {
   readonly server: UpstreamServer;
+  /** Whether the way to it leads over no network. */
+  readonly isTrusted: boolean;
   lameUntil: number;
   noEdnsUntil: number;
   hipBlindUntil: number;
@@ -86,24 +106,26 @@ interface Attempt {
   readonly id: number;
   readonly hasEdns: boolean;
   readonly bytes: Uint8Array;
-  readonly expires: Instant;
   /** Whether the lookup went on without waiting for this one any longer. */
   isOverdue: boolean;
   /** Whether a socket belongs to it. */
   isSent: boolean;
+  isEnded: boolean;
 }
 
 interface Lookup {
   readonly question: Question;
   readonly done: Done[];
   readonly shareKey: string | undefined;
-  readonly expires: Instant;
+  /** Of the set of servers that it asks. */
+  readonly generation: number;
   readonly attempts: Set<Attempt>;
   /** Servers in the order in which they are tried; the list is gone through again at its end. */
   readonly order: readonly ServerState[];
   tries: number;
   /** The last answer with an RCODE that made us go on. */
-  badAnswer: Uint8Array | undefined;
+  badAnswer: LookupOutcome | undefined;
+  isFinished: boolean;
 }
 
 /** All lookups in progress. After any call, poll until there is nothing more. */
@@ -111,12 +133,17 @@ export class UpstreamLookups {
   readonly #random: Random;
   readonly #counters: DnsCounters;
   #servers: ServerState[] = [];
-  readonly #lookups = new Set<Lookup>();
+  readonly #cache = new AnswerCache();
+  #lookups = 0;
+  #generation = 0;
   readonly #shared = new Map<string, Lookup>();
   readonly #attempts = new Map<number, Attempt>();
-  readonly #unsent: Attempt[] = [];
+  readonly #patience = new Deadlines<Attempt>((attempt) => !attempt.isEnded && !attempt.isOverdue);
+  readonly #budgets = new Deadlines<Lookup>((lookup) => !lookup.isFinished);
+  readonly #unsent = new FairQueue<Attempt>();
   readonly #finished: number[] = [];
   #openRequests = 0;
+  readonly #openByClient = new Map<string, number>();
   #lastRequestId = 0;
 
   constructor(random: Random, counters: DnsCounters) {
@@ -130,8 +157,10 @@ export class UpstreamLookups {
 
   /** Replaces the servers; lookups in progress go on with those they began with. */
   setServers(servers: readonly UpstreamServer[]): void {
+    this.flush();
     this.#servers = servers.map((server) => ({
       server,
+      isTrusted: isLoopback(parseIpAddress(server.address.replace(/%.*/, ""))),
       lameUntil: -Infinity,
       noEdnsUntil: -Infinity,
       hipBlindUntil: -Infinity,
@@ -139,18 +168,31 @@ export class UpstreamLookups {
     }));
   }
 
+  /** Forgets every answer, those to questions that are under way included (DNS-135). */
+  flush(): void {
+    this.#cache.flush();
+    this.#shared.clear();
+    this.#generation++;
+  }
+
   /** Begins a lookup; `done` is called exactly once, possibly before this returns. */
   start(now: Instant, question: Question, done: Done): void {
-    const shareKey = question.clientOctets === undefined
-      ? `${question.type} ${question.isCheckingDisabled ?? false} ${nameKey(question.name)}`
-      : undefined;
-    const shared = shareKey === undefined ? undefined : this.#shared.get(shareKey);
-    if (shared !== undefined) {
-      shared.done.push(done);
-      return;
+    const shareKey = shareKeyOf(question);
+    if (shareKey !== undefined) {
+      const known = this.#cache.get(now, shareKey);
+      if (known !== undefined) {
+        this.#counters.count("cache-hits");
+        done(now, { kind: "answer", ...known });
+        return;
+      }
+      const shared = this.#shared.get(shareKey);
+      if (shared !== undefined) {
+        shared.done.push(done);
+        return;
+      }
     }
     const order = this.#serverOrder(now, question.type);
-    if (order.length === 0 || this.#lookups.size >= MAX_LOOKUPS) {
+    if (order.length === 0 || this.#lookups >= MAX_LOOKUPS) {
       done(now, { kind: "failed", cause: "no-server" });
       return;
     }
@@ -158,14 +200,16 @@ export class UpstreamLookups {
       question,
       done: [done],
       shareKey,
-      expires: after(now, LOOKUP_BUDGET),
+      generation: this.#generation,
       attempts: new Set(),
       order,
       tries: 0,
       badAnswer: undefined,
+      isFinished: false,
     };
-    this.#lookups.add(lookup);
+    this.#lookups++;
     if (shareKey !== undefined) this.#shared.set(shareKey, lookup);
+    this.#budgets.set(now, LOOKUP_BUDGET, lookup);
     this.#tryNext(now, lookup);
   }
 
@@ -193,7 +237,7 @@ export class UpstreamLookups {
       this.#end(attempt);
       this.#attempt(now, lookup, server, "tcp", attempt.hasEdns);
     } else {
-      this.#finish(now, lookup, { kind: "answer", bytes });
+      this.#finish(now, lookup, answerOf(server, bytes));
     }
   }
 
@@ -206,39 +250,34 @@ export class UpstreamLookups {
   }
 
   handleTimeout(now: Instant): void {
-    for (const lookup of [...this.#lookups]) {
-      for (const attempt of [...lookup.attempts]) {
-        if (attempt.isOverdue || attempt.expires > now) continue;
-        // Its socket stays open: an answer that is merely late is still welcome.
-        attempt.isOverdue = true;
-        this.#counters.count("upstream-timeouts");
-        this.#noteSilence(now, attempt);
-        this.#tryNext(now, lookup);
-        break;
-      }
-      if (lookup.expires <= now && this.#lookups.has(lookup)) this.#giveUp(now, lookup);
+    for (let late = this.#patience.popDue(now); late; late = this.#patience.popDue(now)) {
+      // Its socket stays open: an answer that is merely late is still welcome.
+      late.isOverdue = true;
+      this.#counters.count("upstream-timeouts");
+      if (late.isSent) this.#noteSilence(now, late);
+      this.#tryNext(now, late.lookup);
+    }
+    for (let over = this.#budgets.popDue(now); over; over = this.#budgets.popDue(now)) {
+      this.#giveUp(now, over);
     }
   }
 
   nextTimeout(): Instant | undefined {
-    let next: Instant | undefined;
-    for (const lookup of this.#lookups) {
-      next = earliest(next, lookup.expires);
-      for (const attempt of lookup.attempts) {
-        if (!attempt.isOverdue) next = earliest(next, attempt.expires);
-      }
-    }
-    return next;
+    return earliest(this.#patience.next(), this.#budgets.next());
   }
 
-  /** The next query to send, while fewer than `MAX_OPEN_REQUESTS` sockets are open. */
+  /** The next query to send, while few enough sockets are open. */
   pollRequest(): UpstreamRequest | undefined {
     while (this.#openRequests < MAX_OPEN_REQUESTS) {
-      const attempt = this.#unsent.shift();
-      if (attempt === undefined) return undefined;
-      if (!this.#attempts.has(attempt.requestId)) continue;
+      const next = this.#unsent.take((client) =>
+        (this.#openByClient.get(client) ?? 0) < MAX_OPEN_REQUESTS_PER_CLIENT
+      );
+      if (next === undefined) return undefined;
+      const attempt = next.item;
+      if (attempt.isEnded) continue;
       attempt.isSent = true;
       this.#openRequests++;
+      this.#openByClient.set(next.client, (this.#openByClient.get(next.client) ?? 0) + 1);
       this.#counters.count("upstream-queries");
       const { requestId, transport, bytes } = attempt;
       return { requestId, transport, server: attempt.server.server, bytes };
@@ -289,13 +328,14 @@ export class UpstreamLookups {
       id,
       hasEdns,
       bytes: emitQuery(lookup.question, id, hasEdns),
-      expires: after(now, ATTEMPT_TIMEOUT),
       isOverdue: false,
       isSent: false,
+      isEnded: false,
     };
     lookup.attempts.add(attempt);
     this.#attempts.set(attempt.requestId, attempt);
-    this.#unsent.push(attempt);
+    this.#patience.set(now, ATTEMPT_TIMEOUT, attempt);
+    this.#unsent.push(lookup.question.client, attempt);
   }
 
   #handleError(now: Instant, attempt: Attempt, rcode: number, bytes: Uint8Array): void {
@@ -312,7 +352,7 @@ export class UpstreamLookups {
     }
     if (rcode === RCODE.REFUSED) server.lameUntil = after(now, LAME_MEMORY);
     this.#end(attempt);
-    lookup.badAnswer = bytes;
+    lookup.badAnswer = answerOf(server, bytes);
     const hasUntried = lookup.tries < Math.min(lookup.order.length, 4);
     const isWaiting = [...lookup.attempts].some((other) => !other.isOverdue);
     if (hasUntried) this.#tryNext(now, lookup);
@@ -329,7 +369,7 @@ export class UpstreamLookups {
 
   #giveUp(now: Instant, lookup: Lookup): void {
     if (lookup.badAnswer !== undefined) {
-      this.#finish(now, lookup, { kind: "answer", bytes: lookup.badAnswer });
+      this.#finish(now, lookup, lookup.badAnswer);
       return;
     }
     const cause = lookup.attempts.size > 0 ? "timeout" : "unreachable";
@@ -337,19 +377,60 @@ export class UpstreamLookups {
   }
 
   #finish(now: Instant, lookup: Lookup, outcome: LookupOutcome): void {
-    this.#lookups.delete(lookup);
-    if (lookup.shareKey !== undefined) this.#shared.delete(lookup.shareKey);
+    this.#lookups--;
+    lookup.isFinished = true;
+    const { shareKey } = lookup;
+    if (shareKey !== undefined && lookup.generation === this.#generation) {
+      this.#shared.delete(shareKey);
+      if (outcome.kind === "answer") {
+        this.#cache.put(now, shareKey, outcome.bytes, outcome.isTrusted);
+      }
+    }
     for (const attempt of [...lookup.attempts]) this.#end(attempt);
     for (const done of lookup.done) done(now, outcome);
   }
 
   #end(attempt: Attempt): void {
+    attempt.isEnded = true;
     attempt.lookup.attempts.delete(attempt);
     this.#attempts.delete(attempt.requestId);
     if (!attempt.isSent) return;
     this.#openRequests--;
+    const { client } = attempt.lookup.question;
+    const open = this.#openByClient.get(client)! - 1;
+    if (open === 0) this.#openByClient.delete(client);
+    else this.#openByClient.set(client, open);
     this.#finished.push(attempt.requestId);
   }
+}
+
+/**
+ * An answer as clients may have it: AD says nothing where anybody on the way can have set it
+ * (RFC 6840 §5.8).
+ */
+export function releasedOctets(
+  { bytes, isTrusted }: { readonly bytes: Uint8Array; readonly isTrusted: boolean },
+): Uint8Array {
+  if (isTrusted || (messageFlags(bytes) & FLAG.AD) === 0) return bytes;
+  const copy = bytes.slice();
+  copy[3]! &= ~FLAG.AD;
+  return copy;
+}
+
+function answerOf({ isTrusted }: ServerState, bytes: Uint8Array): LookupOutcome {
+  return { kind: "answer", bytes, isTrusted, expires: undefined };
+}
+
+/** Questions of one key have one answer; undefined for one that is like no other. */
+function shareKeyOf(question: Question): string | undefined {
+  const { clientOctets, name, type } = question;
+  if (clientOctets === undefined) {
+    return `own ${type} ${question.isCheckingDisabled ?? false} ${nameKey(name)}`;
+  }
+  if (question.isCacheable !== true) return undefined;
+  const start = HEADER_OCTETS + name.length;
+  return `${question.followsTruncation} ${latin1(clientOctets.subarray(2, HEADER_OCTETS))}` +
+    nameKey(name) + latin1(clientOctets.subarray(start));
 }
 
 /** The octets of a query, ours or the client's under another identifier. */
@@ -357,7 +438,8 @@ function emitQuery(question: Question, id: number, hasEdns: boolean): Uint8Array
   if (question.clientOctets !== undefined) return withId(question.clientOctets, id);
   const builder = new MessageBuilder({
     id,
-    flags: FLAG.RD | (question.isCheckingDisabled === true ? FLAG.CD : 0),
+    // AD asks whether the answer was validated (RFC 6840 §5.7).
+    flags: FLAG.RD | FLAG.AD | (question.isCheckingDisabled === true ? FLAG.CD : 0),
     question: emitQuestion(question.name, question.type, question.class),
   });
   if (hasEdns) builder.addOpt(EDNS_UDP_SIZE, false);

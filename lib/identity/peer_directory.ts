@@ -20,7 +20,7 @@ export const MAX_MAPPINGS = 10_000;
 export const MAX_LOCATORS = 16;
 
 /** `met`: an exchange with the peer was completed there. */
-export type MappingSource = "static" | "dns" | "met";
+export type MappingSource = "static" | "dns-secure" | "dns" | "met";
 
 /** One peer as one source describes it. */
 export interface PeerMapping {
@@ -34,6 +34,8 @@ export interface PeerMapping {
   readonly rendezvous: readonly Uint8Array[];
   /** The name under which it was learned; "" when there is none. */
   readonly name: string;
+  /** The name that was asked for, where an alias led to `name`. */
+  readonly queryName?: string;
   readonly source: MappingSource;
   /** Not used for new exchanges from then on; undefined for ever. */
   readonly expires: Instant | undefined;

@@ -49,6 +49,8 @@ type ClientId =
 
 interface Connection {
   readonly socket: net.Socket;
+  /** Address and port of the client. */
+  readonly source: string;
   buffer: Uint8Array;
   lastUse: Instant;
 }
@@ -245,7 +247,12 @@ export class DnsServer {
   }
 
   #accept(socket: net.Socket): void {
-    const connection: Connection = { socket, buffer: new Uint8Array(0), lastUse: this.#now() };
+    const connection: Connection = {
+      socket,
+      source: `${socket.remoteAddress}:${socket.remotePort}/tcp`,
+      buffer: new Uint8Array(0),
+      lastUse: this.#now(),
+    };
     if (this.#connections.size >= MAX_CONNECTIONS) {
       const idle = [...this.#connections].reduce((a, b) => a.lastUse <= b.lastUse ? a : b);
       idle.socket.destroy();
@@ -266,7 +273,7 @@ export class DnsServer {
 
   #query(id: ClientId, bytes: Uint8Array): void {
     if (this.#isClosed) return;
-    const client: DnsClient = { id, transport: id.kind, isLoopback: true };
+    const client: DnsClient = { id, transport: id.kind, source: sourceOf(id), isLoopback: true };
     this.#proxy.handleQuery(this.#now(), client, Uint8Array.from(bytes));
     this.#pump();
   }
@@ -382,7 +389,18 @@ function openTcpRequest(
   };
 }
 
-function reply(client: ClientId, bytes: Uint8Array): void {
+/** Whose share a client's queries use up. */
+function sourceOf(id: ClientId): string {
+  if (id.kind === "tcp") return id.connection.source;
+  return `${id.peer.address}:${id.peer.port}`;
+}
+
+/** @param bytes Undefined: the connection is closed. */
+function reply(client: ClientId, bytes: Uint8Array | undefined): void {
+  if (bytes === undefined) {
+    if (client.kind === "tcp") client.connection.socket.destroy();
+    return;
+  }
   if (client.kind === "udp") {
     client.socket.send(bytes, client.peer.port, client.peer.address, () => {});
   } else if (!client.connection.socket.destroyed) {

@@ -57,7 +57,7 @@ export class NameService {
     const { engine, logger, ownHits, paths, now } = options;
     this.#options = options;
     this.#proxy = new DnsProxy({
-      learn: (at, mapping) => engine.learnPeer(at, mapping),
+      learn: (at, mapping, done) => done(at, engine.learnPeer(at, mapping)),
       ownHits,
       random: SYSTEM_RANDOM,
       logger,

@@ -136,3 +136,23 @@ Deno.test("resolve() tells HITs, keys, locators and addresses, mapping pushed", 
   assert.equal(bench.learned.length, 1);
   assert.throws(() => bench.proxy.resolve(instant(bench.now), "a..b"), SyntaxError);
 });
+
+Deno.test("an answer that was given twice is given anew once its name is in the hosts file or has a HIP record", () => {
+  const bench = new ProxyBench(zone());
+  for (const type of ["AAAA", "A"]) {
+    for (let i = 0; i < 4; i++) assert.equal(bench.ask("plain.example", type).answers.length, 1);
+  }
+  const asked = bench.asked.length;
+  const packet = bench.ask("plain.example", "AAAA", { id: 7 });
+  assert.deepEqual([packet.id, bench.asked.length], [7, asked]);
+  bench.proxy.setStaticNames(new StaticNames(parseHostsFile(`${HIT} plain.example`).entries));
+  assert.equal(addresses(bench.ask("plain.example", "AAAA"))[0], HIT);
+  bench.proxy.setStaticNames(StaticNames.NONE);
+  assert.deepEqual(addresses(bench.ask("plain.example", "AAAA")), ["2001:db8::2"]);
+  bench.zone.records.push({ ...zone().records[0]!, name: "plain.example" });
+  // The zone has no SOA: that there is no HIP record counts for five seconds.
+  bench.advance(4999);
+  assert.deepEqual(addresses(bench.ask("plain.example", "AAAA")), ["2001:db8::2"]);
+  bench.advance(1);
+  assert.equal(addresses(bench.ask("plain.example", "AAAA"))[0], HIT);
+});

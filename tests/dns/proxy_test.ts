@@ -122,6 +122,7 @@ Deno.test("DNS-010 DNS-011 DNS-012 unusable HIP records give no HIT and leave th
       type: "HIP",
       data: hipRdata(3, ECDSA_HIT, ECDSA_KEY),
     });
+    bench.proxy.flushCache();
     assert.equal(addresses(bench.ask("www.example", "AAAA"))[0], HIT);
   }
 });

@@ -103,7 +103,7 @@ Deno.test("DNS-164 answers with a wrong identifier, question or direction are no
   forge(() => {});
   assert.equal(bench.answers.length, 1);
   const ids = new Set<number>();
-  for (let i = 0; i < 50; i++) bench.ask("www.example", "A");
+  for (let i = 0; i < 50; i++) bench.ask(`n${i}.example`, "A");
   for (const { question } of bench.asked) ids.add(question.id);
   assert.ok(ids.size > 45);
 });
@@ -157,18 +157,12 @@ Deno.test("DNS-146 a server that refuses EDNS is asked without it for ten minute
   assert.ok(bench.asked.every((a) => a.request.bytes[11] === 0));
 });
 
-Deno.test("DNS-134 equal questions in flight share one upstream query per type of our own", () => {
+Deno.test("DNS-134 equal questions in flight share one upstream query per type", () => {
   const bench = new ProxyBench({ ...zone(), silent: new Set(["HIP", "A", "AAAA"]) });
   for (let i = 0; i < 5; i++) bench.send(query("www.example", "AAAA", { id: i }));
   const count = (type: string) =>
     bench.asked.filter((a) => a.question.questions[0].type === type).length;
-  assert.deepEqual([count("HIP"), count("A"), count("AAAA")], [1, 1, 5]);
-});
-
-Deno.test("more queries than the proxy holds are answered SERVFAIL at once", () => {
-  const bench = new ProxyBench({ ...zone(), silent: new Set(["A"]) });
-  for (let i = 0; i < 4096; i++) bench.send(query("www.example", "A", { id: i }));
-  assert.equal(bench.answers.length, 0);
-  assert.equal(bench.ask("www.example", "A").rcode, "SERVFAIL");
-  assert.ok(bench.asked.length <= 256);
+  assert.deepEqual([count("HIP"), count("A"), count("AAAA")], [1, 1, 1]);
+  bench.advance(4000);
+  assert.equal(bench.answers.length, 5);
 });

@@ -49,7 +49,10 @@ interface Bench {
 
 function makeProxy(learned: PeerMapping[] = []): DnsProxy {
   return new DnsProxy({
-    learn: (_now, mapping) => void learned.push(mapping),
+    learn: (now, mapping, done) => {
+      learned.push(mapping);
+      done(now, true);
+    },
     ownHits: [],
     random: { fill: (bytes) => void randomFillSync(bytes) },
     logger: SILENT,

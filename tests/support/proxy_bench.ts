@@ -9,7 +9,7 @@ import type { LogLevel } from "../../lib/base/logger.ts";
 import type { Random } from "../../lib/base/random.ts";
 import { instant } from "../../lib/base/time.ts";
 import type { DnsClient } from "../../lib/dns/client_query.ts";
-import { DnsProxy } from "../../lib/dns/proxy.ts";
+import { DnsProxy, type DnsProxyOptions } from "../../lib/dns/proxy.ts";
 import type { UpstreamRequest } from "../../lib/dns/upstream.ts";
 import { dnsKeyToHostIdentity, formatHit, hitOf } from "../../lib/identity/hit.ts";
 import type { PeerMapping } from "../../lib/identity/peer_directory.ts";
@@ -46,10 +46,15 @@ export class ProxyBench {
   readonly log: string[] = [];
   readonly asked: { request: UpstreamRequest; question: Packet }[] = [];
   readonly answers: { client: DnsClient; bytes: Uint8Array }[] = [];
+  /** Clients whose connection is to be closed. */
+  readonly closed: DnsClient[] = [];
   readonly finished: number[] = [];
   /** Order of what happened, for the rule that the mapping comes first. */
   readonly events: string[] = [];
-  takes: boolean | Error = true;
+  takes: boolean | Error | "later" = true;
+  /** Answers for the engine, where `takes` is "later". */
+  acknowledge: (isTaken: boolean) => void = () => {};
+  readonly confirmed: { name: string; hits: readonly Uint8Array[] }[] = [];
   /** Changes what upstream says; undefined drops it. */
   upstream = (request: UpstreamRequest): Uint8Array | undefined =>
     answerQuery(
@@ -59,14 +64,18 @@ export class ProxyBench {
     );
   readonly proxy: DnsProxy;
 
-  constructor(readonly zone: Zone, servers = 1) {
+  constructor(readonly zone: Zone, servers = 1, options: Partial<DnsProxyOptions> = {}) {
     this.proxy = new DnsProxy({
-      learn: (_now, mapping) => {
+      learn: (now, mapping, done) => {
         if (this.takes instanceof Error) throw this.takes;
         this.learned.push(mapping);
         this.events.push("learn");
-        return this.takes;
+        if (this.takes === "later") {
+          this.acknowledge = (isTaken) => done(instant(this.now), isTaken);
+        } else done(now, this.takes);
       },
+      confirm: (name, hits) => this.confirmed.push({ name, hits }),
+      ...options,
       ownHits: [{ hit: EDDSA_HIT, name: "me.example" }],
       random: new TestRandom(),
       logger: { log: (level: LogLevel, message) => this.log.push(`${level}: ${message}`) },
@@ -89,8 +98,12 @@ export class ProxyBench {
       }
     }
     for (let a = this.proxy.pollAnswer(); a; a = this.proxy.pollAnswer()) {
+      if (a.bytes === undefined) {
+        this.closed.push(a.client);
+        continue;
+      }
       this.events.push("answer");
-      this.answers.push(a);
+      this.answers.push({ client: a.client, bytes: a.bytes });
     }
     for (let id = this.proxy.pollFinished(); id; id = this.proxy.pollFinished()) {
       this.finished.push(id);
@@ -110,8 +123,8 @@ export class ProxyBench {
     this.now = end;
   }
 
-  send(bytes: Uint8Array, transport: "udp" | "tcp" = "udp"): void {
-    const client = { id: "client", transport, isLoopback: true };
+  send(bytes: Uint8Array, transport: "udp" | "tcp" = "udp", source = "127.0.0.1:4000"): void {
+    const client = { id: "client", transport, source, isLoopback: true };
     this.proxy.handleQuery(instant(this.now), client, bytes);
     this.settle();
   }
@@ -127,6 +140,8 @@ export class ProxyBench {
 export interface QueryOptions {
   edns?: number;
   dnssecOk?: boolean;
+  /** With a cookie in OPT (RFC 7873). */
+  cookie?: boolean;
   flags?: number;
   id?: number;
   transport?: "udp" | "tcp";
@@ -143,7 +158,7 @@ export function query(name: string, type: string, options: QueryOptions = {}): U
       name: ".",
       udpPayloadSize: options.edns,
       flags: options.dnssecOk === true ? 0x8000 : 0,
-      options: [],
+      options: options.cookie === true ? [{ code: 10, data: Buffer.from("12345678") }] : [],
     }],
   } as Packet));
 }

@@ -17,6 +17,9 @@ export const TYPE = {
   RRSIG: 46,
   /** RFC 8005 §9. */
   HIP: 55,
+  /** RFC 9460 §14.1. */
+  SVCB: 64,
+  HTTPS: 65,
 } as const;
 
 /** Class IN (RFC 1035 §3.2.4). */

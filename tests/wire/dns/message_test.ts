@@ -6,7 +6,9 @@ import { fromHex } from "../../../lib/base/bytes.ts";
 import { MalformedPacketError } from "../../../lib/base/errors.ts";
 import { A } from "../../../lib/wire/dns/a.ts";
 import { AAAA } from "../../../lib/wire/dns/aaaa.ts";
-import { parseMessage, truncateMessage } from "../../../lib/wire/dns/message.ts";
+import { CLASS_IN, FLAG, TYPE } from "../../../lib/wire/dns/code_points.ts";
+import { HIP } from "../../../lib/wire/dns/hip.ts";
+import { parseMessage, rdataOf, truncateMessage } from "../../../lib/wire/dns/message.ts";
 import { emitQuestion, MessageBuilder } from "../../../lib/wire/dns/message_builder.ts";
 import {
   formatName,
@@ -166,4 +168,34 @@ Deno.test("MessageBuilder writes what dns-packet reads, owner names compressed a
   assert.equal(decoded.additionals[0].udpPayloadSize, 1232);
   assert.equal(decoded.additionals[0].flag_do, true);
   assert.ok(bytes.length < 12 + 21 + 2 * 28 + 4 + 2 * 32 + 4 + 11 + 10);
+});
+
+Deno.test("DNS-005 a rendezvous name is written whole, and no later name points into HIP RDATA", () => {
+  const owner = parseName("www.example.");
+  const rendezvous = parseName("rvs.other.");
+  const question = emitQuestion(owner, TYPE.HIP, CLASS_IN);
+  const builder = new MessageBuilder({ id: 1, flags: FLAG.QR, question });
+  const rdata = encodeRdata(HIP, {
+    pkAlgorithm: 2,
+    hit: new Uint8Array(16).fill(1),
+    publicKey: new Uint8Array(20).fill(2),
+    rendezvousNames: [owner, rendezvous],
+  });
+  const record = { name: owner, type: TYPE.HIP, class: CLASS_IN, ttlSeconds: 60 };
+  builder.add("answer", record, rdata);
+  builder.add(
+    "additional",
+    { ...record, name: rendezvous, type: TYPE.A },
+    Uint8Array.of(1, 2, 3, 4),
+  );
+  const message = parseMessage(builder.finish());
+  const [hip, address] = message.records;
+  assert.deepEqual(rdataOf(message, hip!), rdata);
+  assert.deepEqual(HIP.parse(new Reader(rdataOf(message, hip!), "")).rendezvousNames, [
+    owner,
+    rendezvous,
+  ]);
+  // Its own letters, not a pointer: 11 octets of name, 10 of head, 4 of address.
+  assert.equal(address!.end - address!.start, rendezvous.length + 14);
+  assert.deepEqual(address!.name, rendezvous);
 });
