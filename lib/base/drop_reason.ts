@@ -75,6 +75,7 @@ export const DROP_REASONS = {
   "hip-outside-window": "update identifier beyond what may be outstanding",
   "hip-too-long": "the answer would exceed the longest HIP packet",
   "hip-rekey-failed": "a rekey came to nothing; the old SAs stay",
+  "hip-wrong-transport": "in UDP or without, where the configuration has the other for this peer",
   "hip-refused": "the access list, or a switch, does not let this peer start an exchange",
   "hip-busy": "too many half-open associations or jobs",
   "hip-job-failed": "a computation failed or its worker was lost",
@@ -87,6 +88,8 @@ export const DROP_REASONS = {
   // datagrams
   "datagram-malformed": "IP header or length not usable",
   "datagram-unknown": "neither HIP nor ESP",
+  "udp-too-short": "datagram of less than four octets that is no keepalive",
+  "udp-reserved-spi": "datagram that begins with an SPI of 1 to 255",
   "send-failed": "the system refused to send",
 } as const;
 

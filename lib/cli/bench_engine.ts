@@ -80,7 +80,7 @@ export class BenchEngine {
       random: SYSTEM_RANDOM,
       logger: SILENT,
       firstR1Generation: 1n,
-      ...settings === undefined ? {} : { settings },
+      settings: { transport: "raw", ...settings },
     });
     this.engine.handleLocatorsChanged(this.now, [
       { address, interfaceIndex: 1, prefixLength: 64, isDefault: true },

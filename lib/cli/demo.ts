@@ -222,6 +222,7 @@ async function play(
       connectedTo: first.connectedTo,
       localAddress: before.localAddress ?? "?",
       peerAddress: before.peerAddress ?? "?",
+      transport: before.transport ?? "?",
       inboundSpi: before.inboundSpi ?? "?",
       outboundSpi: before.outboundSpi ?? "?",
       espSuite: before.espSuite ?? "?",

@@ -80,6 +80,8 @@ export interface DemoResult {
   /** Outer addresses. */
   readonly localAddress: string;
   readonly peerAddress: string;
+  /** "UDP 10500" or "ESP". */
+  readonly transport: string;
   readonly inboundSpi: string;
   readonly outboundSpi: string;
   readonly espSuite: string;
@@ -133,7 +135,7 @@ export function resultTable(result: DemoResult, paint: Paint): string[] {
     ["HIT", `${result.serverHit} (${result.identityKind})`],
     ["SPIs", `in ${result.inboundSpi}, out ${result.outboundSpi}`],
     ["suite", `${result.espSuite}, key exchange ${result.dhGroup}`],
-    ["path", `${result.localAddress} -> ${result.peerAddress}`],
+    ["path", `${result.localAddress} -> ${result.peerAddress}, ${result.transport}`],
     ["base exchange", `${formatSpan(result.baseExchangeMs)}${puzzle}`],
     [
       "page fetched",

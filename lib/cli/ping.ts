@@ -130,8 +130,9 @@ export function connectionLines(peer: string, association: Connected): string[] 
       : "";
     lines.push(`base exchange: ${formatSpan(baseExchangeMs)}${puzzle}${age}`);
   }
-  const suite = association.espSuite === null ? "" : `, ${association.espSuite}`;
-  lines.push(`path: direct, ${localAddress ?? "?"} -> ${peerAddress ?? "?"}${suite}`);
+  const details = [association.transport, association.espSuite].filter((text) => text !== null);
+  const path = [`${localAddress ?? "?"} -> ${peerAddress ?? "?"}`, ...details].join(", ");
+  lines.push(`path: direct, ${path}`);
   return lines;
 }
 

@@ -106,15 +106,16 @@ function isUp({ state, establishedForMs }: AssociationReport): boolean {
 }
 
 function associationCells(association: AssociationReport): string[] {
-  const { octetsIn, octetsOut, establishedForMs, peerAddress, peerHit } = association;
+  const { octetsIn, octetsOut, establishedForMs, peerAddress, peerHit, transport } = association;
   // Worth a word only where it is not what RFC 7402 §3.3.6 wants.
   const form = association.sequenceNumbers === "32-bit in ICV" ? ", 32-bit in ICV" : "";
+  const path = [peerAddress, transport].filter((part) => part !== null).join(", ");
   const carries = isUp(association);
   return [
     association.name || (association.isPeerAnonymous ? "anonymous" : "-"),
     peerHit === UNKNOWN_HIT ? "not known" : abbreviateHit(peerHit),
     association.state,
-    peerAddress === null ? "-" : `${peerAddress}${form}`,
+    peerAddress === null ? "-" : `${path}${form}`,
     carries ? `${formatOctets(octetsIn)} / ${formatOctets(octetsOut)}` : "",
     carries ? formatSpan(establishedForMs!) : "",
   ];

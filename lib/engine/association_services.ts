@@ -37,6 +37,7 @@ export interface AssociationServiceParts {
   readonly chronicle: Chronicle;
   /** The addresses of this host. */
   locators(): readonly LocalLocator[];
+  readonly portsOf: AssociationContext["portsOf"];
   readonly changed: AssociationContext["changed"];
 }
 
@@ -65,6 +66,7 @@ export function associationServices(parts: AssociationServiceParts): Association
       return pathsTo(parts.locators(), [...mapping?.rendezvous ?? [], ...mapping?.locators ?? []]);
     },
     pathsTo: (addresses) => pathsTo(parts.locators(), addresses),
+    portsOf: parts.portsOf,
     submit: (association, job) => jobs.submit({ kind: "association", association, job }),
     transmit: (now, addresses, packet) => outbox.transmit(now, addresses, packet),
     drop: (now, reason, detail) => outbox.drop(now, reason, detail),

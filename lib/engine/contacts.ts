@@ -12,7 +12,7 @@
 import { bytesEqual } from "../base/bytes.ts";
 import { after, type Duration, type Instant, seconds } from "../base/time.ts";
 import type { Association } from "../hip/association.ts";
-import type { StateName } from "../hip/association_context.ts";
+import type { HitPair, StateName } from "../hip/association_context.ts";
 import { type AssociationTable, pairKey } from "../hip/association_table.ts";
 import type { PeerDirectory } from "../identity/peer_directory.ts";
 import { addressKey } from "../wire/ip_address.ts";
@@ -32,6 +32,8 @@ export interface Contact {
   readonly peerHit: Uint8Array;
   /** 16 octets. */
   readonly address: Uint8Array;
+  /** Its UDP port; 0 without UDP. */
+  readonly peerPort: number;
 }
 
 /** What it needs of the engine. */
@@ -66,6 +68,12 @@ export class Contacts {
     return [...this.#known.values()];
   }
 
+  /** The port under which a peer was met at an address, 0 without UDP; undefined: it was not. */
+  portOf({ localHit, peerHit }: HitPair, address: Uint8Array): number | undefined {
+    const contact = this.#known.get(pairKey(localHit, peerHit));
+    return contact && bytesEqual(contact.address, address) ? contact.peerPort : undefined;
+  }
+
   /** An association has another state. */
   noteState(at: Instant, localHit: Uint8Array, peerHit: Uint8Array, state: StateName): void {
     const association = this.#associations.find(localHit, peerHit);
@@ -76,8 +84,13 @@ export class Contacts {
     if (this.#reunions.delete(association)) association.rekeying?.ask(at);
     // RFC 7401 §5.1.2: anonymous identities are not stored.
     if (association.record.isPeerAnonymous || this.#owner.isAnonymous(localHit)) return;
-    const address = association.security!.outbound.peerAddress.slice();
-    this.#note(at, { localHit: localHit.slice(), peerHit: peerHit.slice(), address });
+    const { peerAddress, peerPort } = association.security!.outbound;
+    this.#note(at, {
+      localHit: localHit.slice(),
+      peerHit: peerHit.slice(),
+      address: peerAddress.slice(),
+      peerPort,
+    });
   }
 
   #note(now: Instant, contact: Contact): void {

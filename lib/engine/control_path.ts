@@ -6,10 +6,10 @@
 import type { DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import type { PacketBuffer } from "../base/packet_buffer.ts";
+import type { PacketBuffer, PacketPath } from "../base/packet_buffer.ts";
 import type { Instant } from "../base/time.ts";
 import type { Association } from "../hip/association.ts";
-import type { AddressPair } from "../hip/association_context.ts";
+import { type AddressPair, isInUdp } from "../hip/association_context.ts";
 import type { AssociationTable } from "../hip/association_table.ts";
 import { wipeSecrets } from "../hip/control_keys.ts";
 import type { IcmpAnswers } from "../hip/icmp_answers.ts";
@@ -17,7 +17,8 @@ import type { AcceptI2Result } from "../hip/jobs.ts";
 import { CONTROL_ERRORS, controlHits, I2_ERRORS, type Notifier } from "../hip/notify.ts";
 import type { PendingI2, ResponderDesk } from "../hip/responder_desk.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
-import { HIP_PROTOCOL, type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
+import { type HipPacket, parseHipPacket } from "../wire/hip/packet.ts";
+import { NEXT_HEADER } from "../wire/ipv6.ts";
 import type { OutgoingPacket } from "./effects.ts";
 import type { EventLog } from "./event_log.ts";
 import {
@@ -39,6 +40,8 @@ export interface ControlPathParts {
   isLocal(hit: Uint8Array): boolean;
   /** The association of a pair of HITs, made when there is none; undefined at the limit. */
   ensureAssociation(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined;
+  /** Whether exchanges with a peer may not pass over what a packet of it came by. */
+  refusesTransport(peerHit: Uint8Array, addresses: AddressPair): boolean;
   /** An UPDATE of no association: a peer may not know yet that this host has lost its state. */
   meetAgain(now: Instant, address: Uint8Array, peerHit: Uint8Array): void;
   transmit(packet: OutgoingPacket): void;
@@ -53,12 +56,12 @@ export class ControlPath {
     this.#parts = parts;
   }
 
-  /** The one place where malformed packets end (RFC 7401 §5.4, §6). */
+  /** The one place where malformed packets end (RFC 7401 §5.4, §6). The marker of UDP is off. */
   handleHipPacket(now: Instant, buffer: PacketBuffer): void {
-    const { localAddress: local, peerAddress: peer } = buffer.path;
+    const addresses = addressesOf(buffer.path);
     const octets = buffer.contents();
-    const reason = admitHipPacket(octets, { local, peer }) ??
-      this.#handleAdmitted(now, takeIn(octets, { local, peer }));
+    const reason = admitHipPacket(octets, addresses) ??
+      this.#handleAdmitted(now, takeIn(octets, addresses));
     if (reason === undefined) return;
     this.#parts.drop(now, reason, "");
     this.answerDrop(now, buffer, reason);
@@ -82,6 +85,9 @@ export class ControlPath {
     const peerHit = packet.senderHit;
     if (this.#parts.isLocal(peerHit)) return "hip-own-packet";
     const association = associations.find(localHit, peerHit);
+    if (BEGINNINGS.has(packet.packetType) && this.#parts.refusesTransport(peerHit, addresses)) {
+      return "hip-wrong-transport";
+    }
     switch (packet.packetType) {
       case PACKET.I1:
         if (association?.yieldsToI1 === false) return "hip-tie-break";
@@ -131,24 +137,38 @@ export class ControlPath {
     }
   }
 
-  /** Few drops are answered: strangers by ICMP, peers by NOTIFY (RFC 7401 §4.3, §5.4). */
+  /**
+   * Few drops are answered: strangers by ICMP, peers by NOTIFY (RFC 7401 §4.3, §5.4). To strangers in
+   * UDP nothing is said: ICMP would be about the datagram, which is right.
+   */
   answerDrop(now: Instant, buffer: PacketBuffer, reason: DropReason): void {
     const { associations, notifier, icmp } = this.#parts;
-    const { protocol, localAddress, peerAddress } = buffer.path;
-    const addresses = { local: localAddress, peer: peerAddress };
+    const { protocol } = buffer.path;
+    const addresses = addressesOf(buffer.path);
     const refused = { protocol, addresses, octets: buffer.contents(), reason };
-    const hits = protocol === HIP_PROTOCOL ? controlHits(refused.octets) : undefined;
+    const hits = protocol === NEXT_HEADER.esp ? undefined : controlHits(refused.octets);
     const association = hits && associations.find(hits.localHit, hits.peerHit);
     if (association?.keys !== undefined) {
       const data = notificationData(reason, refused.octets);
-      const kept = { local: localAddress.slice(), peer: peerAddress.slice() };
+      const { local, peer, peerPort } = addresses;
+      const kept = { local: local.slice(), peer: peer.slice(), peerPort };
       notifier.report(now, association, kept, CONTROL_ERRORS[reason], { data });
       return;
     }
+    if (isInUdp(addresses)) return;
     const isKnown = (hit: Uint8Array) => associations.withPeer(hit).length > 0;
     const answer = icmp.answer(now, refused, isKnown);
     if (answer !== undefined) this.#parts.transmit(answer);
   }
+}
+
+/** Packets that lead to an association; later ones go where it goes. */
+const BEGINNINGS: ReadonlySet<number> = new Set([PACKET.I1, PACKET.R1, PACKET.I2]);
+
+/** Views of where a datagram came from and came to. */
+function addressesOf({ protocol, localAddress, peerAddress, peerPort }: PacketPath) {
+  const port = protocol === NEXT_HEADER.udp ? peerPort : 0;
+  return { local: localAddress, peer: peerAddress, peerPort: port };
 }
 
 /** Told apart from "the association had no use for it". */

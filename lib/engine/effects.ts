@@ -6,10 +6,12 @@
 import type { DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Duration, Instant } from "../base/time.ts";
-import type { AddressPair } from "../hip/association_context.ts";
+import { type AddressPair, isInUdp } from "../hip/association_context.ts";
 import type { Job } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { HIP_PROTOCOL, setChecksum } from "../wire/hip/packet.ts";
+import { NEXT_HEADER } from "../wire/ipv6.ts";
+import { udpPayload } from "../wire/udp_encapsulation.ts";
 
 /** A packet for the outside, without its IP header. */
 export interface OutgoingPacket {
@@ -39,17 +41,22 @@ export function outgoingPacket(buffer: PacketBuffer): OutgoingPacket {
   };
 }
 
-/** A HIP packet for a pair of addresses, its checksum filled in; `packet` itself is not changed. */
+/**
+ * A HIP packet for a pair of addresses: with its checksum, or behind the marker that it has in UDP.
+ * `packet` itself is not changed.
+ */
 export function outgoingHipPacket(addresses: AddressPair, packet: Uint8Array): OutgoingPacket {
+  if (isInUdp(addresses)) return finishedHipPacket(addresses, udpPayload(packet));
   const bytes = packet.slice();
   setChecksum(bytes, addresses.local, addresses.peer);
   return finishedHipPacket(addresses, bytes);
 }
 
-/** A HIP packet whose checksum is right for a pair of addresses; borrowed, and left as it is. */
+/** The same for octets that are as they go out; borrowed, and left as they are. */
 export function finishedHipPacket(addresses: AddressPair, bytes: Uint8Array): OutgoingPacket {
-  const { local: source, peer: destination } = addresses;
-  return { protocol: HIP_PROTOCOL, source, destination, bytes, trafficClass: 0, hopLimit: 64 };
+  const { local: source, peer: destination, peerPort = 0 } = addresses;
+  const protocol = peerPort === 0 ? HIP_PROTOCOL : NEXT_HEADER.udp;
+  return { protocol, peerPort, source, destination, bytes, trafficClass: 0, hopLimit: 64 };
 }
 
 /** A job to run; the answer comes back through `handleJobDone` under the same number. */
@@ -70,6 +77,8 @@ export type EngineEvent =
     readonly peerHit: Uint8Array;
     readonly source: Uint8Array;
     readonly destination: Uint8Array;
+    /** The peer's UDP port; 0 without UDP. */
+    readonly peerPort: number;
     /** Parameter names in wire order. */
     readonly parameters: readonly string[];
     readonly lengthOctets: number;
@@ -137,6 +146,8 @@ export interface AssociationStatus {
   readonly opportunisticAddress: Uint8Array | undefined;
   readonly localAddress: Uint8Array | undefined;
   readonly peerAddress: Uint8Array | undefined;
+  /** The peer's UDP port; 0 without UDP. */
+  readonly peerPort: number | undefined;
   readonly inboundSpi: number | undefined;
   readonly outboundSpi: number | undefined;
   readonly espSuite: string | undefined;

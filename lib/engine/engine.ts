@@ -27,11 +27,13 @@ import { IcmpAnswers } from "../hip/icmp_answers.ts";
 import { type JobResult, wipeJob } from "../hip/jobs.ts";
 import { I2_ERRORS, Notifier } from "../hip/notify.ts";
 import { ResponderDesk } from "../hip/responder_desk.ts";
+import { permits, portsToTry, type Transport } from "../hip/transport.ts";
 import { TimerTable } from "../hip/timers.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { LsiTable } from "../identity/lsi.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
+import { classifyUdp, ZERO_MARKER_LENGTH } from "../wire/udp_encapsulation.ts";
 import { AnonymousIdentities, type AnonymousPeer } from "./anonymous_identities.ts";
 import { associationServices } from "./association_services.ts";
 import { Audit } from "./audit.ts";
@@ -153,6 +155,8 @@ export class Engine {
       notifier: this.#notifier,
       chronicle: this.#chronicle,
       locators: () => this.#locators,
+      portsOf: (hits, address) =>
+        portsToTry(this.#transportFor(hits.peerHit), this.contacts.portOf(hits, address)),
       changed: (now, association, from, to, why) =>
         this.#handleStateChange(now, association, from, to, why),
     });
@@ -192,8 +196,8 @@ export class Engine {
   }
 
   /**
-   * A packet from outside: `buffer` holds ESP, HIP or an ICMP error without the outer IP header, its
-   * path tells protocol and addresses.
+   * A packet from outside: `buffer` holds ESP, HIP, an ICMP error or what a UDP datagram carries,
+   * without the outer headers; its path tells protocol and addresses.
    *
    * @returns "deliver" when `buffer` has become an inner packet for the applications: IPv6, or IPv4 for a
    *   flow that a program began with an LSI.
@@ -205,12 +209,33 @@ export class Engine {
       case NEXT_HEADER.hip:
         this.#controlPath.handleHipPacket(now, buffer);
         return "consumed";
+      case NEXT_HEADER.udp:
+        return this.#handleUdp(now, buffer);
       case NEXT_HEADER.icmp:
       case NEXT_HEADER.icmpv6:
         this.#icmpInput.handle(now, buffer);
         return "consumed";
       default:
         this.#drops.count("datagram-unknown");
+        return "consumed";
+    }
+  }
+
+  #handleUdp(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
+    switch (classifyUdp(buffer.bytes, buffer.start, buffer.end)) {
+      case "esp":
+        return this.#dataPath.handleEsp(now, buffer);
+      case "hip":
+        buffer.start += ZERO_MARKER_LENGTH;
+        this.#controlPath.handleHipPacket(now, buffer);
+        return "consumed";
+      case "keepalive":
+        return "consumed";
+      case "short":
+        this.#drops.count("udp-too-short");
+        return "consumed";
+      case "reserved":
+        this.#drops.count("udp-reserved-spi");
         return "consumed";
     }
   }
@@ -422,6 +447,10 @@ export class Engine {
     return this.#identities.find(hit) !== undefined;
   }
 
+  #transportFor(peerHit: Uint8Array): Transport {
+    return this.#access.transportFor(peerHit) ?? this.#settings.transport;
+  }
+
   #ensureAssociation(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined {
     const found = this.#associations.find(localHit, peerHit);
     if (found !== undefined) return found;
@@ -482,6 +511,8 @@ export class Engine {
       associations: this.#associations,
       desk: this.#desk,
       notifier: this.#notifier,
+      refusesTransport: (peerHit, { peerPort = 0 }) =>
+        !permits(this.#transportFor(peerHit), peerPort),
       icmp: new IcmpAnswers(random, this.#settings.icmpToStrangers),
       events: this.#outbox.events,
       logger,

@@ -73,6 +73,10 @@ class PacketEvent {
     return this.#isOut ? this.#addresses.peer : this.#addresses.local;
   }
 
+  get peerPort(): number {
+    return this.#addresses.peerPort ?? 0;
+  }
+
   get parameters(): readonly string[] {
     return parameterNames(this.#packet);
   }

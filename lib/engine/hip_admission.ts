@@ -6,7 +6,7 @@
 import { briefOctets } from "../base/brief_octets.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import { isHit } from "../identity/hit.ts";
-import type { AddressPair } from "../hip/association_context.ts";
+import { type AddressPair, isInUdp } from "../hip/association_context.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
 import {
   checksumOk,
@@ -20,7 +20,7 @@ import {
 } from "../wire/hip/packet.ts";
 
 /**
- * Work: a sum over the packet.
+ * Work: a sum over the packet, but for one in UDP, whose own checksum covers it (RFC 9028 §5.1).
  *
  * @param octets Borrowed until return.
  * @param addresses Outer addresses, which the checksum covers.
@@ -31,7 +31,9 @@ export function admitHipPacket(octets: Uint8Array, addresses: AddressPair): Drop
   const length = lengthOf(octets);
   if (length < HIP_HEADER_LENGTH || octets.length < length) return "hip-malformed";
   if (octets[HIP_FIELD.version]! >> 4 !== HIP_VERSION) return "hip-bad-version";
-  if (!checksumOk(octets, addresses.peer, addresses.local)) return "hip-bad-checksum";
+  if (!isInUdp(addresses) && !checksumOk(octets, addresses.peer, addresses.local)) {
+    return "hip-bad-checksum";
+  }
   if (!isKnownPacketType(octets[HIP_FIELD.packetType]! & 0x7f)) return "hip-unknown-type";
   return undefined;
 }
@@ -56,7 +58,11 @@ export function takeIn(octets: Uint8Array, addresses: AddressPair): AdmittedPack
   block.set(octets.subarray(0, length), 32);
   return {
     octets: block.subarray(32),
-    addresses: { local: block.subarray(0, 16), peer: block.subarray(16, 32) },
+    addresses: {
+      local: block.subarray(0, 16),
+      peer: block.subarray(16, 32),
+      peerPort: addresses.peerPort ?? 0,
+    },
   };
 }
 

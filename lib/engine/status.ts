@@ -36,6 +36,7 @@ export function associationStatus(association: Association, name: string): Assoc
     opportunisticAddress: association.opportunisticAddress,
     localAddress: outbound?.localAddress.slice(),
     peerAddress: outbound?.peerAddress.slice(),
+    peerPort: outbound?.peerPort,
     inboundSpi: inbound?.spi,
     outboundSpi: outbound?.spi,
     espSuite: keys === undefined ? undefined : espSuite(keys.espSuite).name,

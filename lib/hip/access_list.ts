@@ -9,6 +9,7 @@
 
 import { toHex } from "../base/bytes.ts";
 import type { Duration } from "../base/time.ts";
+import type { Transport } from "./transport.ts";
 import { hasPrefix } from "../wire/ip_address.ts";
 
 /** Whom a rule is about. */
@@ -27,6 +28,8 @@ export interface AccessRule {
   readonly espSuites?: readonly number[];
   /** Inactivity after which an association with such a peer ends; undefined: the host's. */
   readonly idleTimeout?: Duration;
+  /** What HIP and ESP pass over; undefined: the host's. */
+  readonly transport?: Transport;
   /** Whether we meet this peer, named by its HIT, under an anonymous identity made for it alone. */
   readonly isMetAnonymously?: boolean;
 }
@@ -88,6 +91,12 @@ export class AccessList {
   idleTimeoutFor(hit: Uint8Array, isAnonymous: boolean): Duration | undefined {
     const rules = this.#rules(hit, isAnonymous);
     return rules.find(({ idleTimeout }) => idleTimeout !== undefined)?.idleTimeout;
+  }
+
+  /** What HIP and ESP pass over; undefined: the host's. The A bit has no say, as above. */
+  transportFor(hit: Uint8Array): Transport | undefined {
+    if (this.#byHit.size === 0 && this.#prefixes.length === 0) return undefined;
+    return this.#rules(hit, false).find(({ transport }) => transport !== undefined)?.transport;
   }
 
   /** The peers that we meet under anonymous identities. */

@@ -15,11 +15,12 @@ import { PACKET } from "../wire/hip/code_points.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import { type HipPacket, isAnonymous, parseHipPacket } from "../wire/hip/packet.ts";
 import { ECHO_REQUEST_SIGNED, ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
-import type {
-  AddressPair,
-  AssociationContext,
-  AssociationHandle,
-  StateName,
+import {
+  type AddressPair,
+  type AssociationContext,
+  type AssociationHandle,
+  isInUdp,
+  type StateName,
 } from "./association_context.ts";
 import { AssociationHits } from "./association_hits.ts";
 import {
@@ -42,6 +43,7 @@ import { tendEstablished } from "./established.ts";
 import { ExchangeAttempt } from "./exchange_attempt.ts";
 import { ExchangeRecord } from "./exchange_record.ts";
 import { Inactivity } from "./inactivity.ts";
+import { Keepalive } from "./keepalive.ts";
 import { type Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
 import { discardSecrets, PEER_SILENT, Rekeying } from "./rekeying.ts";
@@ -184,12 +186,14 @@ export class Association implements AssociationHandle {
 
   /**
    * RFC 7401 §6.8 steps 1 and 2. In I2-SENT an R1 of a later generation starts the work over: the
-   * one that was answered may have been an old one, replayed (R1 counter, §4.1.4).
+   * one that was answered may have been an old one, replayed (R1 counter, §4.1.4). What comes over
+   * another transport than that one answers an I1 that has lost (RFC 9028 §4.7.3).
    */
   handleR1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
     const state = this.#state;
     if (state.kind === "I2-SENT" && state.awaiting.renewal === undefined) {
       const { awaiting } = state;
+      if (isInUdp(addresses) !== isInUdp(awaiting.sent.addresses)) return "hip-wrong-state";
       const generation = r1Generation(packet);
       if (generation <= awaiting.sent.r1.generation) {
         return awaiting.keepR1({ bytes: packet.bytes, addresses, receivedAt: now, generation });
@@ -325,9 +329,13 @@ export class Association implements AssociationHandle {
       channel: this.#channel,
       roundTrip: this.#state.kind === "I2-SENT" ? this.#state.awaiting.roundTrip : undefined,
     });
+    const inactivity = new Inactivity(now, period);
+    const keepalive = security.outbound.peerPort === 0
+      ? undefined
+      : new Keepalive(now, this.#context.settings);
     this.#transition(
       now,
-      { kind: "ESTABLISHED", rekeying, answered, inactivity: new Inactivity(now, period) },
+      { kind: "ESTABLISHED", rekeying, answered, inactivity, keepalive },
       why,
     );
     this.#context.established(now, this);
@@ -427,6 +435,10 @@ export class Association implements AssociationHandle {
       if (state.kind === "ESTABLISHED") state.rekeying.handleSigned(now, id, packet);
       return;
     }
+    if (packetType === PACKET.NOTIFY) {
+      if (state.kind !== "ESTABLISHED") return;
+      state.keepalive?.handleSigned(packet);
+    }
     if (state.kind === "CLOSING" && packetType === PACKET.CLOSE) {
       state.closing.handleSigned(packet);
     }
@@ -442,7 +454,10 @@ export class Association implements AssociationHandle {
     if (control !== undefined) {
       if (control.kind === "refused") {
         this.#channel.noteRefused(now, control, result);
-        if (state.kind === "ESTABLISHED") state.rekeying.handleSigned(now, id, undefined);
+        if (state.kind === "ESTABLISHED") {
+          if (control.packetType === PACKET.NOTIFY) state.keepalive?.handleSigned(undefined);
+          else state.rekeying.handleSigned(now, id, undefined);
+        }
       } else if (control.kind === "verified") this.#handleVerified(now, control);
       else this.#handleSigned(now, id, control);
       return;
@@ -502,7 +517,7 @@ export class Association implements AssociationHandle {
         }
         break;
       case "ESTABLISHED": {
-        const why = tendEstablished(now, state, this.#context.settings);
+        const why = tendEstablished(now, state, this.#context, this.#channel);
         if (why === undefined) break;
         this.close(now, why);
         // Data has been going out, and more of it will (FSM-062).

@@ -15,10 +15,17 @@ import type { AccessList } from "./access_list.ts";
 import type { ControlSettings } from "./constants.ts";
 import type { ExchangePolicy, Job, JobResult } from "./jobs.ts";
 
-/** A pair of addresses, 16 octets each. */
+/** Between which addresses packets pass, 16 octets each, and over what. */
 export interface AddressPair {
   readonly local: Uint8Array;
   readonly peer: Uint8Array;
+  /** The peer's UDP port; absent or 0 without UDP. */
+  readonly peerPort?: number;
+}
+
+/** Whether packets pass in UDP. */
+export function isInUdp({ peerPort = 0 }: AddressPair): boolean {
+  return peerPort !== 0;
 }
 
 /** Ours and the peer's. */
@@ -70,10 +77,12 @@ export interface AssociationContext {
   pathsOf(now: Instant, peerHit: Uint8Array): AddressPair[];
   /** The same for addresses that are given. */
   pathsTo(addresses: readonly Uint8Array[]): AddressPair[];
+  /** Ports of an address to which I1 goes; see `portsToTry`. */
+  portsOf(hits: HitPair, address: Uint8Array): number[];
 
   /** Queues long work; its result comes back through `handleJobDone` under this number. */
   submit(owner: AssociationHandle, job: Job): number;
-  /** Sends a HIP packet; its checksum is filled in here. */
+  /** Sends a HIP packet, with a checksum or in UDP. */
   transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void;
   /** Counts a packet that is not used. */
   drop(now: Instant, reason: DropReason, detail: string): void;

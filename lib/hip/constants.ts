@@ -5,6 +5,7 @@
 
 import type { AuditEvent } from "../esp/audit_event.ts";
 import { type EsnMode, REKEY_AT_SEQUENCE } from "../esp/security_association.ts";
+import type { Transport } from "./transport.ts";
 import { type Duration, milliseconds, seconds } from "../base/time.ts";
 
 // ---- fixed by specifications -------------------------------------------------------------------
@@ -26,6 +27,8 @@ export type IcmpKind = typeof ICMP_KINDS[number];
 
 /** Times and limits of the control plane; every field can be set by the configuration or a test. */
 export interface ControlSettings {
+  /** What HIP and ESP pass over where no rule for the peer says it. */
+  readonly transport: Transport;
   /** #K of the puzzles we pose, 0 to 20 (RFC 7401 §7 wants 0 without load). */
   readonly puzzleDifficultyK: number;
   /** #K under load, 0 to 24; 16 costs an Initiator a third of a second (RFC 7401 §4.1.1). */
@@ -36,6 +39,8 @@ export interface ControlSettings {
   readonly maxDifficultyK: number;
   /** Longest search for one solution, whatever lifetime the puzzle claims. */
   readonly maxPuzzleTime: Duration;
+  /** How long an I1 waits for R1 before it goes over the other transport too; above most round trips. */
+  readonly otherTransportWait: Duration;
   /** First wait for R1; doubles per try, at most `i1TimeoutMax` (RFC 7401 §6.6). */
   readonly i1Timeout: Duration;
   readonly i1TimeoutMax: Duration;
@@ -68,6 +73,8 @@ export interface ControlSettings {
   readonly peerSilenceMax: Duration;
   /** A peer that then stays silent is taken to have lost its state: short beside TCP's patience. */
   readonly peerPatience: Duration;
+  /** How often something is sent over UDP, so that NATs keep their mappings: 15 s (RFC 9028 §4.10). */
+  readonly keepaliveInterval: Duration;
   /** First wait for CLOSE_ACK; doubles per try. */
   readonly closeTimeout: Duration;
   readonly closeTimeoutMax: Duration;
@@ -138,11 +145,13 @@ export interface ControlSettings {
 }
 
 export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
+  transport: "auto",
   puzzleDifficultyK: 0,
   puzzleDifficultyKMax: 16,
   puzzleLifetimeExponent: 38,
   maxDifficultyK: 24,
   maxPuzzleTime: seconds(60),
+  otherTransportWait: milliseconds(100),
   i1Timeout: milliseconds(500),
   i1TimeoutMax: seconds(1),
   i1RetriesMax: 5,
@@ -158,6 +167,7 @@ export const DEFAULT_CONTROL_SETTINGS: ControlSettings = {
   peerSilence: seconds(5),
   peerSilenceMax: seconds(80),
   peerPatience: seconds(5),
+  keepaliveInterval: seconds(15),
   closeTimeout: seconds(1),
   closeTimeoutMax: seconds(30),
   updateTimeout: seconds(1),

@@ -10,6 +10,7 @@ import { PACKET } from "../wire/hip/code_points.ts";
 import type { HipPacket } from "../wire/hip/packet.ts";
 import { ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
 import { type AssociationState, echoOf } from "./association_state.ts";
+import { isKeepalive } from "./keepalive.ts";
 import { readUpdate } from "./update.ts";
 
 /**
@@ -24,7 +25,8 @@ export function admitControl(
 ): DropReason | "handled" | undefined {
   switch (packet.packetType) {
     case PACKET.NOTIFY:
-      return undefined;
+      // It proves nothing, and moves nothing (RFC 3948 §4, RFC 7401 §6.13).
+      return isKeepalive(packet) ? "handled" : undefined;
     case PACKET.CLOSE:
       // That it has its ECHO_REQUEST is looked at when it is known to be authentic.
       return undefined;

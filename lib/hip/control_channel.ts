@@ -43,6 +43,8 @@ export interface RefusedPacket {
   readonly kind: "refused";
   /** The one that was to be verified, if it was that. */
   readonly received: VerifiedPacket | undefined;
+  /** The type of the one that was to be signed, if it was that. */
+  readonly packetType: number | undefined;
 }
 
 export class ControlChannel {
@@ -76,7 +78,7 @@ export class ControlChannel {
   }
 
   /**
-   * Starts making a packet for the peer.
+   * Starts making a packet for the peer. NOTIFY has no MAC (§5.3.6).
    *
    * @param parameters Whole TLVs.
    * @returns The number of its job.
@@ -96,7 +98,9 @@ export class ControlChannel {
       senderHit: localHit,
       receiverHit: peerHit,
       parameters,
-      mac: { rhash: keys.rhash, key: keys.hipKeys.integrityOut.slice() },
+      mac: packetType === PACKET.NOTIFY
+        ? undefined
+        : { rhash: keys.rhash, key: keys.hipKeys.integrityOut.slice() },
     });
     this.#signing ??= new Map();
     this.#signing.set(id, { kind: "signed", packetType, addresses, keys });
@@ -122,7 +126,7 @@ export class ControlChannel {
         return { ...signed, packet: result.packet };
       }
     }
-    return { kind: "refused", received: verified };
+    return { kind: "refused", received: verified, packetType: signed?.packetType };
   }
 
   /** Counts a packet that was refused; the peer may know that its signature is wrong (§5.2.19). */

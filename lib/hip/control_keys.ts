@@ -129,7 +129,8 @@ export interface Security {
 
 /** The addresses in use, as copies. */
 export function pathOf({ outbound }: Security): AddressPair {
-  return { local: outbound.localAddress.slice(), peer: outbound.peerAddress.slice() };
+  const { localAddress, peerAddress, peerPort } = outbound;
+  return { local: localAddress.slice(), peer: peerAddress.slice(), peerPort };
 }
 
 /** Overwrites what an exchange has agreed on (RFC 7401 §6.16). */

@@ -2,7 +2,9 @@
 
 import { earliest, type Instant } from "../base/time.ts";
 import type { AnsweredI2 } from "./answered_i2.ts";
-import type { ControlSettings } from "./constants.ts";
+import type { AssociationContext } from "./association_context.ts";
+import type { ControlChannel } from "./control_channel.ts";
+import type { Keepalive } from "./keepalive.ts";
 import type { Inactivity } from "./inactivity.ts";
 import type { Rekeying } from "./rekeying.ts";
 
@@ -13,27 +15,35 @@ export interface EstablishedState {
   /** At the Responder, as long as the peer may not have heard the R2 (OPEN-22). */
   answered: AnsweredI2 | undefined;
   readonly inactivity: Inactivity;
+  /** Where HIP and ESP are in UDP. */
+  readonly keepalive: Keepalive | undefined;
 }
 
 /** When `tendEstablished` has work. */
 export function establishedTimeout(state: EstablishedState): Instant | undefined {
-  const { inactivity, answered, rekeying } = state;
-  return earliest(earliest(inactivity.dueAt, answered?.until), rekeying.nextTimeout());
+  const { inactivity, answered, rekeying, keepalive } = state;
+  const next = earliest(earliest(inactivity.dueAt, answered?.until), rekeying.nextTimeout());
+  return earliest(next, keepalive?.dueAt);
 }
 
 /** Does what is due. @returns Why the association is to be closed, if it is. */
 export function tendEstablished(
   now: Instant,
   state: EstablishedState,
-  { rekeyWithDh }: ControlSettings,
+  context: AssociationContext,
+  channel: ControlChannel,
 ): string | undefined {
-  const { rekeying, inactivity, answered } = state;
+  const { rekeying, inactivity, answered, keepalive } = state;
   const broken = rekeying.handleTimeout(now);
   if (broken !== undefined) return broken;
+  if (keepalive !== undefined && keepalive.dueAt <= now) {
+    const { security, traffic: { packetsOut } } = rekeying;
+    keepalive.handleTimeout(now, { context, channel, security, packetsOut });
+  }
   if (answered !== undefined && answered.until <= now) state.answered = undefined;
   if (inactivity.dueAt > now) return undefined;
   const activity = inactivity.look(now, rekeying.traffic);
   // The SAs have timed out (RFC 7402 §3.3.7): new ones, or an end if the peer is gone.
-  if (activity === "silent") rekeying.start(now, rekeyWithDh);
+  if (activity === "silent") rekeying.start(now, context.settings.rekeyWithDh);
   return activity === "unused" ? "unused" : undefined;
 }

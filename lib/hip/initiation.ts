@@ -1,7 +1,8 @@
 /**
  * The Initiator's way from the first I1 to a finished I2 (RFC 7401 §6.6, §6.8).
  *
- * I1 goes to one address at a time, each in its turn. R1 packets are looked at one after another,
+ * I1 goes to one address at a time, each in its turn, in UDP and without it where the peer may answer
+ * to either: the first R1 that leads to an I2 decides (RFC 9028 §4.7.3). R1 packets are looked at one after another,
  * after a short wait when several may come: signature, offer, puzzle, key agreement; whichever fails
  * makes room for the next. Every long step is a job, and the number of the one awaited is all that
  * connects them.
@@ -21,7 +22,12 @@ import { DH_GROUP_LIST } from "../wire/hip/parameters/dh_group_list.ts";
 import { R1_COUNTER } from "../wire/hip/parameters/r1_counter.ts";
 import { PUZZLE } from "../wire/hip/parameters/puzzle.ts";
 import { addressKey } from "../wire/ip_address.ts";
-import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
+import {
+  type AddressPair,
+  type AssociationContext,
+  type AssociationHandle,
+  isInUdp,
+} from "./association_context.ts";
 import { backOff } from "./back_off.ts";
 import {
   EASY_PUZZLE_K,
@@ -31,6 +37,7 @@ import {
   PUZZLE_SLICE_TRIES,
   puzzleLifetime,
 } from "./constants.ts";
+import { wipeSecrets } from "./control_keys.ts";
 import { isFailure } from "./job_failure.ts";
 import type { BuildI2Result, Job, JobResult, SolvePuzzleJob } from "./jobs.ts";
 import { chooseFromR1 } from "./negotiation.ts";
@@ -63,8 +70,14 @@ export function r1Generation(packet: HipPacket): bigint {
   return packet.first(R1_COUNTER)?.generation ?? -1n;
 }
 
-function keyOfWay({ local, peer }: AddressPair): string {
-  return addressKey(local) + addressKey(peer);
+function isNewer(r1: R1Candidate, other: R1Candidate): boolean {
+  return r1.generation === other.generation
+    ? isInUdp(r1.addresses) && !isInUdp(other.addresses)
+    : r1.generation > other.generation;
+}
+
+function keyOfWay({ local, peer, peerPort = 0 }: AddressPair): string {
+  return `${addressKey(local)} ${addressKey(peer)} ${peerPort}`;
 }
 
 /** What an initiation tells its association. */
@@ -111,6 +124,10 @@ export class Initiation {
   /** Whether ICMP said so because somebody forbids it. */
   #isProhibited = false;
   #pathCount = 0;
+  /** Ways of the last I1 that are tried when the first one has brought no R1. */
+  #otherWays: { readonly at: Instant; readonly ways: readonly AddressPair[] } | undefined;
+  /** Whether an R1 without UDP was put back for one in UDP: once, whoever sends us how many. */
+  #hasPutBack = false;
   #retryAt: Instant;
   /** Until when further R1s are awaited before any is looked at, or an I1 is sent because of one. */
   #collectUntil: Instant | undefined;
@@ -134,12 +151,17 @@ export class Initiation {
 
   /** When `handleTimeout` has work. */
   get retryAt(): Instant {
-    return earliest(this.#retryAt, this.#collectUntil)!;
+    return earliest(earliest(this.#retryAt, this.#collectUntil), this.#otherWays?.at)!;
   }
 
   /** Looks at the R1s that were collected; sends I1 until the tries are used up (§6.6). */
   handleTimeout(now: Instant): void {
-    if (this.#collectUntil !== undefined && this.#collectUntil <= now) {
+    if (this.#otherWays !== undefined && this.#otherWays.at <= now) {
+      const { ways } = this.#otherWays;
+      this.#otherWays = undefined;
+      if (!this.#hasR1) this.#sendI1Over(now, ways);
+      this.#context.reschedule(this.#association);
+    } else if (this.#collectUntil !== undefined && this.#collectUntil <= now) {
       this.#collectUntil = undefined;
       if (this.#candidates.length > 0) this.#verifyNext(now);
       else this.#changeHit(now);
@@ -151,7 +173,7 @@ export class Initiation {
 
   #retry(now: Instant): void {
     const { settings } = this.#context;
-    if (this.#work !== undefined || this.#collectUntil !== undefined) {
+    if (this.#hasR1) {
       // An R1 is being worked on: another I1 would only bring another R1.
       this.#retryAt = after(now, settings.i1Timeout);
     } else if (this.#attempts >= this.#triesMax) {
@@ -162,6 +184,11 @@ export class Initiation {
       return;
     }
     this.#context.reschedule(this.#association);
+  }
+
+  /** Whether an R1 is being worked on, or more are awaited. */
+  get #hasR1(): boolean {
+    return this.#work !== undefined || this.#collectUntil !== undefined;
   }
 
   #describeFailure(): string {
@@ -193,25 +220,38 @@ export class Initiation {
 
   #sendI1(now: Instant): boolean {
     const { settings } = this.#context;
-    const { localHit, peerHit } = this.#association;
-    const { dhGroups } = this.#context.policyFor(peerHit);
+    const { peerHit } = this.#association;
     const { address } = this.#options;
     const paths = address !== undefined
       ? this.#context.pathsTo([address])
       : this.#context.pathsOf(now, peerHit);
     if (paths.length === 0) return false;
-    const addresses = paths[this.#attempts % paths.length]!;
+    const { local, peer } = paths[this.#attempts % paths.length]!;
+    const [first, ...others] = this.#context.portsOf(this.#association, peer)
+      .map((peerPort) => ({ local, peer, peerPort }));
+    const isFirst = this.#attempts < paths.length;
     this.#attempts++;
     this.#attemptsOfHit++;
     this.#pathCount = paths.length;
-    this.#tried.add(keyOfWay(addresses));
+    this.#otherWays = isFirst && others.length > 0
+      ? { at: after(now, settings.otherTransportWait), ways: others }
+      : undefined;
     this.#retryAt = after(now, backOff(settings.i1Timeout, settings.i1TimeoutMax, this.#attempts));
+    this.#sendI1Over(now, isFirst ? [first!] : [first!, ...others]);
+    return true;
+  }
+
+  #sendI1Over(now: Instant, ways: readonly AddressPair[]): void {
+    const { localHit, peerHit } = this.#association;
+    const { dhGroups } = this.#context.policyFor(peerHit);
     const i1 = emitHipPacket(
       { packetType: PACKET.I1, senderHit: localHit, receiverHit: peerHit },
       [encodeParameter(DH_GROUP_LIST, { groupIds: [...dhGroups] })],
     );
-    this.#context.transmit(now, addresses, i1);
-    return true;
+    for (const way of ways) {
+      this.#tried.add(keyOfWay(way));
+      this.#context.transmit(now, way, i1);
+    }
   }
 
   /** §6.8 steps 1 to 3: an R1 for these HITs, or from the address of an opportunistic I1. */
@@ -223,7 +263,7 @@ export class Initiation {
     if (this.#candidates.length >= MAX_R1_CANDIDATES) return "hip-busy";
     const generation = this.#isUnverifiable(packet) ? -1n : r1Generation(packet);
     this.#candidates.push({ bytes: packet.bytes, addresses, receivedAt: now, generation });
-    if (this.#work !== undefined || this.#collectUntil !== undefined) return undefined;
+    if (this.#hasR1) return undefined;
     if (this.#expectsMore(generation)) this.#collect(now);
     else this.#verifyNext(now);
     return undefined;
@@ -296,7 +336,12 @@ export class Initiation {
         }
         return;
       case "build-i2":
-        if (job.kind === "build-i2") this.#owner.i2Built(now, work.r1, result, job.inboundSpi);
+        if (job.kind !== "build-i2") return;
+        if (this.#mayBeBettered(work.r1)) {
+          wipeSecrets(result);
+          this.#candidates.push(work.r1);
+          this.#verifyNext(now);
+        } else this.#owner.i2Built(now, work.r1, result, job.inboundSpi);
         return;
       case "failed":
         this.#drop(now, result.reason, result.detail);
@@ -304,6 +349,16 @@ export class Initiation {
       default:
         return;
     }
+  }
+
+  /** Whether an R1 in UDP has come beside this one, and takes its place (RFC 9028 Appendix E). */
+  #mayBeBettered(r1: R1Candidate): boolean {
+    if (this.#hasPutBack || isInUdp(r1.addresses)) return false;
+    const isBetter = this.#candidates.some(({ addresses, generation }) =>
+      isInUdp(addresses) && generation >= r1.generation
+    );
+    if (isBetter) this.#hasPutBack = true;
+    return isBetter;
   }
 
   #verifyNext(now: Instant): void {
@@ -337,11 +392,11 @@ export class Initiation {
     this.#drop(now, "hip-unsupported-suite", `the Responder has HIT suite ${suite}`);
   }
 
-  /** Of several R1s the one of the latest generation is answered (§6.8 step 5). */
+  /** Of several R1s the one of the latest generation is answered (§6.8 step 5), UDP first. */
   #takeNewest(): R1Candidate | undefined {
     let newest = 0;
     for (let i = 1; i < this.#candidates.length; i++) {
-      if (this.#candidates[i]!.generation > this.#candidates[newest]!.generation) newest = i;
+      if (isNewer(this.#candidates[i]!, this.#candidates[newest]!)) newest = i;
     }
     return this.#candidates.splice(newest, 1)[0];
   }

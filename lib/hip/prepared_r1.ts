@@ -11,7 +11,8 @@ import { finishSum, pseudoHeaderSum, sumBytes } from "../wire/checksum.ts";
 import { PARAMETER } from "../wire/hip/code_points.ts";
 import { HIP_FIELD, HIP_PROTOCOL, parseHipPacket } from "../wire/hip/packet.ts";
 import { PUZZLE_OPAQUE, PUZZLE_RANDOM_I } from "../wire/hip/parameters/puzzle.ts";
-import type { AddressPair } from "./association_context.ts";
+import { ZERO_MARKER_LENGTH } from "../wire/udp_encapsulation.ts";
+import { type AddressPair, isInUdp } from "./association_context.ts";
 
 export class PreparedR1 {
   readonly #template: Uint8Array;
@@ -37,7 +38,8 @@ export class PreparedR1 {
   }
 
   /**
-   * A copy for one Initiator, with its checksum; to be sent, not kept (`briefOctets`).
+   * A copy for one Initiator as it goes out, with its checksum or behind the marker of UDP; to be
+   * sent, not kept (`briefOctets`).
    *
    * @param opaque 0 to 65535.
    * @param randomI As wide as RHASH.
@@ -53,12 +55,16 @@ export class PreparedR1 {
         `Cannot use #I of ${randomI.length} octets: need ${this.#randomILength}`,
       );
     }
-    const r1 = briefOctets(this.#template.length);
+    const marker = isInUdp(addresses) ? ZERO_MARKER_LENGTH : 0;
+    const payload = briefOctets(marker + this.#template.length);
+    payload.fill(0, 0, marker);
+    const r1 = payload.subarray(marker);
     r1.set(this.#template);
     r1.set(receiverHit, HIP_FIELD.receiverHit);
     r1[this.#opaqueAt] = opaque >>> 8;
     r1[this.#opaqueAt + 1] = opaque;
     r1.set(randomI, this.#randomIAt);
+    if (marker > 0) return payload;
     // Every part begins at an even offset.
     let sum = pseudoHeaderSum(addresses.local, addresses.peer, HIP_PROTOCOL, r1.length);
     sum += this.#fixedSum + opaque;

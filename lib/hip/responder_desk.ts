@@ -63,7 +63,7 @@ export interface DeskOptions {
 
 /** What the desk asks of the engine. */
 export interface DeskContext {
-  /** Sends a HIP packet whose checksum is right for these addresses. */
+  /** Sends the octets of a HIP packet that are as they go out to these addresses. */
   transmit(now: Instant, addresses: AddressPair, packet: Uint8Array): void;
   submitPoolJob(localHit: Uint8Array, job: BuildR1Job): void;
   submitI2Job(pending: PendingI2, job: AcceptI2Job): void;

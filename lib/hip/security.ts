@@ -136,6 +136,7 @@ function installOutbound(
     sealer: context.espProvider.sealer(suiteId, drawn.outbound, context.random),
     localAddress: addresses.local,
     peerAddress: addresses.peer,
+    peerPort: addresses.peerPort ?? 0,
     hardOctets: context.settings.hardOctets,
   });
   context.saDatabase.installOutbound(outbound);

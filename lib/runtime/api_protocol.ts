@@ -72,6 +72,8 @@ export interface AssociationReport {
   readonly isPeerAnonymous: boolean;
   readonly localAddress: string | null;
   readonly peerAddress: string | null;
+  /** What carries its packets: "UDP 10500" with the peer's port, or "ESP"; null: nothing does. */
+  readonly transport: string | null;
   /** "0x1a2b3c4d". */
   readonly inboundSpi: string | null;
   readonly outboundSpi: string | null;
@@ -209,6 +211,7 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
     isOpportunistic: status.opportunisticAddress !== undefined,
     localAddress: address(status.localAddress),
     peerAddress: address(status.peerAddress ?? status.opportunisticAddress),
+    transport: transportText(status.peerPort),
     inboundSpi: spi(status.inboundSpi),
     outboundSpi: spi(status.outboundSpi),
     espSuite: status.espSuite ?? null,
@@ -227,6 +230,11 @@ export function associationReport(status: AssociationStatus, now: number): Assoc
   };
 }
 
+function transportText(peerPort: number | undefined): string | null {
+  if (peerPort === undefined) return null;
+  return peerPort === 0 ? "ESP" : `UDP ${peerPort}`;
+}
+
 const PACKET_FIELDS = [
   "kind",
   "at",
@@ -236,6 +244,7 @@ const PACKET_FIELDS = [
   "peerHit",
   "source",
   "destination",
+  "peerPort",
   "parameters",
   "lengthOctets",
   "detail",

@@ -5,8 +5,10 @@
  *
  * ```
  * boot 6f3c…
- * 2001:22:…local 2001:22:…peer 192.0.2.7
+ * 2001:22:…local 2001:22:…peer 192.0.2.7 10500
  * ```
+ *
+ * The last word is the peer's UDP port; 0, or nothing, for without UDP.
  */
 
 import type { Logger } from "../base/logger.ts";
@@ -20,8 +22,8 @@ const SETTLE_MS = 200;
 
 /** The text of the file, contacts in order. */
 export function formatContacts(boot: string, contacts: readonly Contact[]): string {
-  const lines = contacts.map(({ localHit, peerHit, address }) =>
-    `${formatHit(localHit)} ${formatHit(peerHit)} ${formatIpAddress(address)}\n`
+  const lines = contacts.map(({ localHit, peerHit, address, peerPort }) =>
+    `${formatHit(localHit)} ${formatHit(peerHit)} ${formatIpAddress(address)} ${peerPort}\n`
   );
   return `boot ${boot}\n${lines.join("")}`;
 }
@@ -32,11 +34,13 @@ export function parseContacts(boot: string, text: string): Contact[] {
   if (first !== `boot ${boot}`) return [];
   return lines.flatMap((line) => {
     const words = line.split(" ");
-    if (words.length !== 3) return [];
+    if (words.length < 3 || words.length > 4) return [];
     try {
-      const [localHit, peerHit, address] = words.map((word) => parseIpAddress(word));
-      if (!isHit(localHit!) || !isHit(peerHit!)) return [];
-      return [{ localHit: localHit!, peerHit: peerHit!, address: address! }];
+      const [localHit, peerHit, address] = words.slice(0, 3).map((word) => parseIpAddress(word));
+      const peerPort = Number(words[3] ?? 0);
+      const isPort = Number.isInteger(peerPort) && peerPort >= 0 && peerPort <= 0xffff;
+      if (!isHit(localHit!) || !isHit(peerHit!) || !isPort) return [];
+      return [{ localHit: localHit!, peerHit: peerHit!, address: address!, peerPort }];
     } catch {
       return [];
     }

@@ -22,6 +22,7 @@ const RESULT: DemoResult = {
   connectedTo: "2001:22:a171:f557:8d52:955a:8fc8:f4d0",
   localAddress: "fd00:1::10",
   peerAddress: "fd00:2::80",
+  transport: "UDP 10500",
   inboundSpi: "0x92863bda",
   outboundSpi: "0x64743592",
   espSuite: "AES-GCM with a 16-octet ICV",
@@ -66,7 +67,7 @@ Deno.test("The table tells name, HIT, SPIs, suite, time of the base exchange and
     "  HIT            2001:22:a171:f557:8d52:955a:8fc8:f4d0 (ECDSA P-256)",
     "  SPIs           in 0x92863bda, out 0x64743592",
     "  suite          AES-GCM with a 16-octet ICV, key exchange P-256",
-    "  path           fd00:1::10 -> fd00:2::80",
+    "  path           fd00:1::10 -> fd00:2::80, UDP 10500",
     "  base exchange  4.1 ms, of which puzzle 0.6 ms",
     "  page fetched   100 octets in 12 ms, the second time in 3.2 ms",
   ]);

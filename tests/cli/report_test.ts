@@ -17,6 +17,7 @@ const ASSOCIATION: AssociationReport = {
   isPeerAnonymous: false,
   localAddress: "2001:db8:1111:2222:3333:4444:5555:6666",
   peerAddress: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff",
+  transport: "UDP 10500",
   inboundSpi: "0x00000100",
   outboundSpi: "0x00000101",
   espSuite: "AES-GCM",

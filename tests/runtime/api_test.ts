@@ -37,6 +37,7 @@ const ESTABLISHED: AssociationStatus = {
   role: "initiator",
   localAddress: parseIpAddress("192.0.2.1"),
   peerAddress: parseIpAddress("192.0.2.2"),
+  peerPort: 10500,
   inboundSpi: 0x1a2b3c,
   outboundSpi: 0xffffffff,
   espSuite: "AES-GCM",
@@ -139,6 +140,9 @@ Deno.test("associationReport() writes addresses and SPIs as text and absent valu
   const report = associationReport(ESTABLISHED, 5000);
   assert.equal(report.peerHit, PEER);
   assert.equal(report.localAddress, "192.0.2.1");
+  assert.equal(report.transport, "UDP 10500");
+  assert.equal(associationReport({ ...ESTABLISHED, peerPort: 0 }, 1).transport, "ESP");
+  assert.equal(associationReport({ ...ESTABLISHED, peerPort: undefined }, 1).transport, null);
   assert.equal(report.inboundSpi, "0x001a2b3c");
   assert.equal(report.outboundSpi, "0xffffffff");
   assert.equal(report.establishedForMs, 4000);
@@ -159,6 +163,7 @@ Deno.test("eventReport() turns octets into text and keeps the rest", () => {
     peerHit: parseIpAddress(PEER),
     source: parseIpAddress("192.0.2.1"),
     destination: parseIpAddress("2001:db8::2"),
+    peerPort: 10500,
     parameters: ["DH_GROUP_LIST"],
     lengthOctets: 48,
     detail: "",
@@ -193,6 +198,7 @@ Deno.test("eventReport() tells everything of a packet that the engine saw", () =
     "packet",
     "parameters",
     "peerHit",
+    "peerPort",
     "source",
     "wallMs",
   ]);

@@ -7,15 +7,16 @@ import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 
 const BOOT = "6f3c1d0e-0000-4000-8000-000000000001";
 
-function contact(peer: number, address: string): Contact {
+function contact(peer: number, address: string, peerPort: number): Contact {
   return {
     localHit: parseIpAddress("2001:22:1::1"),
     peerHit: parseIpAddress(`2001:22:2::${peer}`),
     address: parseIpAddress(address),
+    peerPort,
   };
 }
 
-const CONTACTS = [contact(1, "192.0.2.7"), contact(2, "2001:db8::7")];
+const CONTACTS = [contact(1, "192.0.2.7", 10500), contact(2, "2001:db8::7", 0)];
 
 Deno.test("contacts come back as they were written, in order", () => {
   assert.deepEqual(parseContacts(BOOT, formatContacts(BOOT, CONTACTS)), CONTACTS);
@@ -32,6 +33,7 @@ Deno.test("contacts of another boot are not used, and lines that make no sense a
     "one two three",
     first!.slice(0, 20),
     second,
+    first!.replace("10500", "70000"),
     "2001:22:1::1 2001:22:",
   ].join("\n");
   assert.deepEqual(parseContacts(BOOT, damaged), [CONTACTS[1]]);
@@ -48,7 +50,7 @@ Deno.test("LOS-005 the file holds two HITs and an address for each peer, no long
     file.close();
     const lines = (await Deno.readTextFile(path)).trim().split("\n");
     assert.match(lines[0]!, /^boot [0-9a-f-]{36}$/);
-    assert.equal(lines[1], "2001:22:1::1 2001:22:2::1 192.0.2.7");
+    assert.equal(lines[1], "2001:22:1::1 2001:22:2::1 192.0.2.7 10500");
     assert.equal(lines.length, 1 + CONTACTS.length);
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
     assert.deepEqual(new ContactsFile(path, () => [], SILENT).read(), CONTACTS);

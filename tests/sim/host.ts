@@ -14,13 +14,15 @@ import { EspCipherPool } from "../../lib/crypto/esp_cipher_pool.ts";
 import type { PublicKeyProvider } from "../../lib/crypto/public_key_provider.ts";
 import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
 import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
-import type { AssociationStatus, OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { AssociationStatus } from "../../lib/engine/effects.ts";
 import { Engine } from "../../lib/engine/engine.ts";
 import type { ControlSettings } from "../../lib/hip/constants.ts";
 import type { ExchangePolicy, Job } from "../../lib/hip/jobs.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { outgoingPacket } from "../../lib/engine/effects.ts";
-import { loadDatagram } from "../support/datagrams.ts";
+import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
+import { HIP_UDP_PORT } from "../../lib/wire/udp_encapsulation.ts";
+import { type CarriedPacket, loadDatagram } from "../support/datagrams.ts";
 import { KeyWitness } from "../support/key_witness.ts";
 import { runTestJob } from "../support/prepared_r1s.ts";
 import { Application } from "./application.ts";
@@ -68,6 +70,7 @@ export class Host implements InnerHost, LinkEnd {
   /** What the engine of this life was given of keys. */
   keys = new KeyWitness();
   readonly #options: HostOptions;
+  #settings: Partial<ControlSettings>;
   readonly #addresses: readonly Uint8Array[];
   readonly #buffer = new PacketBuffer(65_535);
   /** Counts the engines this host has had: results for an earlier one are lost. */
@@ -80,6 +83,7 @@ export class Host implements InnerHost, LinkEnd {
     this.world = world;
     this.name = name;
     this.#options = options;
+    this.#settings = { transport: "raw", ...options.settings };
     this.hit = options.identity.hit;
     this.#addresses = options.addresses.map(parseIpAddress);
     this.#workerFreeAt = world.now;
@@ -116,9 +120,10 @@ export class Host implements InnerHost, LinkEnd {
     this.#settle();
   }
 
-  /** Power off and on again: all state is gone, the identity stays. */
-  restart(): void {
+  /** Power off and on again: all state is gone, the identity stays. @param settings From now on. */
+  restart(settings = this.#settings): void {
     this.world.trace.add(this.world.now, this.name, "restarts");
+    this.#settings = settings;
     this.engine = this.#boot();
   }
 
@@ -150,7 +155,9 @@ export class Host implements InnerHost, LinkEnd {
   }
 
   /** A packet from outside. */
-  receive(packet: OutgoingPacket): void {
+  receive(packet: CarriedPacket): void {
+    // Nobody else has a port here.
+    if (packet.protocol === NEXT_HEADER.udp && packet.peerPort !== HIP_UDP_PORT) return;
     const buffer = this.#buffer;
     loadDatagram(buffer, packet);
     const verdict = this.engine.handleDatagram(this.world.now, buffer);
@@ -164,7 +171,7 @@ export class Host implements InnerHost, LinkEnd {
     this.#wakeAt = undefined;
     this.#workerFreeAt = this.world.now;
     this.keys = new KeyWitness();
-    const { identity, policy, settings, addresses } = this.#options;
+    const { identity, policy, addresses } = this.#options;
     this.engine = new Engine({
       identities: [{ identity, name: this.name, isAnonymous: false }],
       policy: policy ?? SIM_POLICY,
@@ -173,7 +180,7 @@ export class Host implements InnerHost, LinkEnd {
       random: new SeededRandom(randomBytes(this.world.random, 32)),
       logger: SILENT,
       firstR1Generation: BigInt(this.#life) << 32n,
-      ...(settings === undefined ? {} : { settings }),
+      settings: this.#settings,
     });
     const locators = addresses.map((text) => ({
       address: parseIpAddress(text),

@@ -5,8 +5,12 @@
 
 import { randomUint32 } from "../../lib/base/random.ts";
 import { after, type Duration, type Instant, instant, milliseconds } from "../../lib/base/time.ts";
-import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { CarriedPacket } from "../support/datagrams.ts";
 import { packetTypeName } from "../../lib/wire/hip/code_points.ts";
+import { HIP_FIELD, HIP_PROTOCOL } from "../../lib/wire/hip/packet.ts";
+import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
+import { UDP_HEADER_LENGTH } from "../../lib/wire/udp.ts";
+import { classifyUdp, ZERO_MARKER_LENGTH } from "../../lib/wire/udp_encapsulation.ts";
 import { isIpv4 } from "../../lib/wire/ip_address.ts";
 import type { LinkEnd, Surroundings } from "./roles.ts";
 
@@ -62,7 +66,7 @@ export interface SentPacket {
   readonly from: LinkEnd;
   /** RFC name, or "ESP". */
   readonly name: string;
-  readonly packet: OutgoingPacket;
+  readonly packet: CarriedPacket;
 }
 
 export class Link {
@@ -108,15 +112,16 @@ export class Link {
   }
 
   /** The packets of this name, in order. */
-  named(name: string): OutgoingPacket[] {
+  named(name: string): CarriedPacket[] {
     return this.sent.filter((sent) => sent.name === name).map(({ packet }) => packet);
   }
 
-  send(from: LinkEnd, to: LinkEnd, packet: OutgoingPacket): void {
+  send(from: LinkEnd, to: LinkEnd, packet: CarriedPacket): void {
     const sent = { from, name: packetName(packet), packet };
     this.#note(sent);
     const { loss, duplication, mtu, isUp } = this.conditions;
-    const size = packet.bytes.length + (isIpv4(packet.destination) ? 20 : 40);
+    const udp = packet.protocol === NEXT_HEADER.udp ? UDP_HEADER_LENGTH : 0;
+    const size = packet.bytes.length + udp + (isIpv4(packet.destination) ? 20 : 40);
     // Chance is drawn for every packet alike, so that one forced loss does not shift all others.
     const isLost = this.#chance(loss);
     const copies = this.#chance(duplication) ? 2 : 1;
@@ -181,7 +186,9 @@ export class Link {
   }
 }
 
-/** RFC name of a HIP packet, "ESP" for the rest. */
-export function packetName({ protocol, bytes }: OutgoingPacket): string {
-  return protocol === 139 ? packetTypeName(bytes[2]! & 0x7f) : "ESP";
+/** RFC name of a HIP packet, in UDP or not; "ESP" for the rest. */
+export function packetName({ protocol, bytes }: CarriedPacket): string {
+  const isInUdp = protocol === NEXT_HEADER.udp && classifyUdp(bytes, 0, bytes.length) === "hip";
+  const type = bytes[(isInUdp ? ZERO_MARKER_LENGTH : 0) + HIP_FIELD.packetType]!;
+  return isInUdp || protocol === HIP_PROTOCOL ? packetTypeName(type & 0x7f) : "ESP";
 }

@@ -1,18 +1,22 @@
 /**
- * A network address translator between two links, for protocols without ports: HIP and ESP.
+ * A network address translator between two links, for HIP and ESP, which have no ports, and for
+ * UDP.
  *
  * Each flow, which is a protocol, a host inside and an address outside, is given a public address
  * that no other flow of this protocol to the same remote has; what comes back to that address from
- * that remote goes to the host inside. A flow that was silent too long is forgotten. A NAT that knows
+ * that remote goes to the host inside. A flow of UDP has a public port of its own as well, all of them
+ * the same public address. A flow that was silent too long is forgotten. A NAT that knows
  * nothing of HIP leaves its checksum as it is, though the checksum covers the addresses; one that is
  * aware of HIP makes it right again (RFC 7401 §5.1.1).
  */
 
 import { bytesEqual } from "../../lib/base/bytes.ts";
 import { after, type Duration, type Instant, seconds } from "../../lib/base/time.ts";
-import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { CarriedPacket } from "../support/datagrams.ts";
 import { HIP_PROTOCOL, setChecksum } from "../../lib/wire/hip/packet.ts";
 import { formatIpAddress, parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
+import { HIP_UDP_PORT } from "../../lib/wire/udp_encapsulation.ts";
 import { packetName } from "./link.ts";
 import type { LinkEnd, Network } from "./roles.ts";
 
@@ -28,13 +32,22 @@ export interface NatOptions {
 /** Why a NAT drops a packet. */
 export type NatDrop = "no flow" | "no public address is free";
 
+/** A host and, of UDP, its port; 0 for protocols without. */
+interface Endpoint {
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
 interface Flow {
   readonly protocol: number;
-  readonly inside: Uint8Array;
-  readonly remote: Uint8Array;
-  readonly publicAddress: Uint8Array;
+  readonly inside: Endpoint;
+  readonly remote: Endpoint;
+  readonly outside: Endpoint;
   until: Instant;
 }
+
+/** Public ports, given out in order. */
+const FIRST_PORT = 40_000;
 
 export class NatBox {
   /** Where hosts inside send to: everything that is not on their own link. */
@@ -44,6 +57,7 @@ export class NatBox {
   readonly #options: NatOptions;
   #addresses: readonly Uint8Array[];
   #flows: Flow[] = [];
+  #nextPort = FIRST_PORT;
   readonly #drops = new Map<NatDrop, number>();
 
   constructor(network: Network, name: string, options: NatOptions) {
@@ -83,55 +97,67 @@ export class NatBox {
     return this.#addresses.some((own) => bytesEqual(own, address));
   }
 
-  #receiveInside(packet: OutgoingPacket): void {
+  #receiveInside(packet: CarriedPacket): void {
     this.#forget();
-    const { protocol, source, destination: remote } = packet;
-    const flow = this.#flows.find((one) =>
-      one.protocol === protocol &&
-      bytesEqual(one.inside, source) && bytesEqual(one.remote, remote)
-    ) ??
-      this.#open(protocol, source, remote);
+    const inside = { address: packet.source, port: sourcePortOf(packet) };
+    const remote = { address: packet.destination, port: packet.peerPort ?? 0 };
+    const { protocol } = packet;
+    const flow =
+      this.#flows.find((one) =>
+        one.protocol === protocol && isSame(one.inside, inside) && isSame(one.remote, remote)
+      ) ?? this.#open(protocol, inside, remote);
     if (flow === undefined) {
       this.#drop(packet, "no public address is free");
       return;
     }
     this.#touch(flow);
-    this.#forward(this.outside, packet, { source: flow.publicAddress, destination: remote });
+    this.#forward(this.outside, packet, flow.outside, remote);
   }
 
-  #receiveOutside(packet: OutgoingPacket): void {
+  #receiveOutside(packet: CarriedPacket): void {
     this.#forget();
-    const { protocol, source, destination } = packet;
+    const remote = { address: packet.source, port: sourcePortOf(packet) };
+    const outside = { address: packet.destination, port: packet.peerPort ?? 0 };
     const flow = this.#flows.find((one) =>
-      one.protocol === protocol &&
-      bytesEqual(one.publicAddress, destination) && bytesEqual(one.remote, source)
+      one.protocol === packet.protocol && isSame(one.outside, outside) &&
+      isSame(one.remote, remote)
     );
     if (flow === undefined) {
       this.#drop(packet, "no flow");
       return;
     }
     this.#touch(flow);
-    this.#forward(this.inside, packet, { source, destination: flow.inside });
+    this.#forward(this.inside, packet, remote, flow.inside);
   }
 
   /** A host inside keeps one public address towards a remote, whatever the protocol. */
-  #open(protocol: number, inside: Uint8Array, remote: Uint8Array): Flow | undefined {
-    const toRemote = this.#flows.filter((flow) => bytesEqual(flow.remote, remote));
-    const isFree = (address: Uint8Array) =>
-      toRemote.every((flow) =>
-        bytesEqual(flow.inside, inside) || !bytesEqual(flow.publicAddress, address)
-      );
-    const known = toRemote.find((flow) => bytesEqual(flow.inside, inside))?.publicAddress;
-    const publicAddress = known ?? this.#addresses.find(isFree);
-    if (publicAddress === undefined) return undefined;
-    const flow = { protocol, inside, remote, publicAddress, until: this.#network.now };
+  #open(protocol: number, inside: Endpoint, remote: Endpoint): Flow | undefined {
+    const outside = protocol === NEXT_HEADER.udp
+      ? { address: this.#addresses[0]!, port: this.#nextPort++ }
+      : this.#addressFor(inside, remote);
+    if (outside === undefined) return undefined;
+    const flow = { protocol, inside, remote, outside, until: this.#network.now };
     this.#flows.push(flow);
+    const port = outside.port === 0 ? "" : ` port ${outside.port}`;
     this.#note(
-      `maps ${formatIpAddress(inside)} to ${
-        formatIpAddress(publicAddress)
-      } for protocol ${protocol}`,
+      `maps ${formatIpAddress(inside.address)} to ${
+        formatIpAddress(outside.address)
+      }${port} for protocol ${protocol}`,
     );
     return flow;
+  }
+
+  #addressFor(inside: Endpoint, remote: Endpoint): Endpoint | undefined {
+    const toRemote = this.#flows.filter((flow) =>
+      flow.protocol !== NEXT_HEADER.udp && isSame(flow.remote, remote)
+    );
+    const isFree = (address: Uint8Array) =>
+      toRemote.every((flow) =>
+        isSame(flow.inside, inside) || !bytesEqual(flow.outside.address, address)
+      );
+    const known = toRemote.find((flow) => isSame(flow.inside, inside))?.outside.address;
+    const address = known ?? this.#addresses.find(isFree);
+    return address && { address, port: 0 };
   }
 
   #touch(flow: Flow): void {
@@ -142,19 +168,22 @@ export class NatBox {
     this.#flows = this.#flows.filter(({ until }) => until > this.#network.now);
   }
 
-  #forward(
-    from: LinkEnd,
-    packet: OutgoingPacket,
-    addresses: Pick<OutgoingPacket, "source" | "destination">,
-  ): void {
+  #forward(from: LinkEnd, packet: CarriedPacket, source: Endpoint, destination: Endpoint): void {
     const bytes = packet.bytes.slice();
     if (packet.protocol === HIP_PROTOCOL && this.#options.isHipAware) {
-      setChecksum(bytes, addresses.source, addresses.destination);
+      setChecksum(bytes, source.address, destination.address);
     }
-    this.#network.route(from, { ...packet, ...addresses, bytes });
+    this.#network.route(from, {
+      ...packet,
+      source: source.address,
+      sourcePort: source.port,
+      destination: destination.address,
+      peerPort: destination.port,
+      bytes,
+    });
   }
 
-  #drop(packet: OutgoingPacket, why: NatDrop): void {
+  #drop(packet: CarriedPacket, why: NatDrop): void {
     this.#drops.set(why, this.dropped(why) + 1);
     this.#note(`drops ${packetName(packet)}: ${why}`);
   }
@@ -162,4 +191,12 @@ export class NatBox {
   #note(text: string): void {
     this.#network.trace.add(this.#network.now, "nat", text);
   }
+}
+
+function isSame(one: Endpoint, other: Endpoint): boolean {
+  return one.port === other.port && bytesEqual(one.address, other.address);
+}
+
+function sourcePortOf({ protocol, sourcePort = HIP_UDP_PORT }: CarriedPacket): number {
+  return protocol === NEXT_HEADER.udp ? sourcePort : 0;
 }

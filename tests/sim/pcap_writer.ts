@@ -3,12 +3,14 @@
  * made here: engines and links do without one.
  */
 
-import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { CarriedPacket } from "../support/datagrams.ts";
 import { concatBytes } from "../../lib/base/bytes.ts";
 import type { Instant } from "../../lib/base/time.ts";
 import { isIpv4 } from "../../lib/wire/ip_address.ts";
 import { buildIpv4Packet } from "../../lib/wire/ipv4.ts";
-import { buildIpv6Packet } from "../../lib/wire/ipv6.ts";
+import { buildIpv6Packet, NEXT_HEADER } from "../../lib/wire/ipv6.ts";
+import { buildUdpDatagram } from "../../lib/wire/udp.ts";
+import { HIP_UDP_PORT } from "../../lib/wire/udp_encapsulation.ts";
 
 const MAGIC = 0xa1b2c3d4;
 const SNAP_LENGTH = 65_535;
@@ -19,7 +21,7 @@ const LINKTYPE_RAW = 101;
 export class PcapWriter {
   readonly #records: Uint8Array[] = [fileHeader()];
 
-  add(at: Instant, packet: OutgoingPacket): void {
+  add(at: Instant, packet: CarriedPacket): void {
     const octets = ipPacketOf(packet);
     const record = new DataView(new ArrayBuffer(16));
     const microseconds = Math.round(at * 1000);
@@ -37,11 +39,14 @@ export class PcapWriter {
 }
 
 /** The packet behind the IP header that it travels under. */
-export function ipPacketOf(packet: OutgoingPacket): Uint8Array {
-  const { source, destination, protocol, bytes, hopLimit } = packet;
+export function ipPacketOf(packet: CarriedPacket): Uint8Array {
+  const { source, destination, protocol, bytes, hopLimit, peerPort = HIP_UDP_PORT } = packet;
+  const payload = protocol === NEXT_HEADER.udp
+    ? buildUdpDatagram(source, packet.sourcePort ?? HIP_UDP_PORT, destination, peerPort, bytes)
+    : bytes;
   return isIpv4(source)
-    ? buildIpv4Packet({ source, destination, protocol, payload: bytes, timeToLive: hopLimit })
-    : buildIpv6Packet(source, destination, protocol, bytes, hopLimit);
+    ? buildIpv4Packet({ source, destination, protocol, payload, timeToLive: hopLimit })
+    : buildIpv6Packet(source, destination, protocol, payload, hopLimit);
 }
 
 function fileHeader(): Uint8Array {

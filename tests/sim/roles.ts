@@ -5,7 +5,7 @@
 
 import type { Random } from "../../lib/base/random.ts";
 import type { Instant } from "../../lib/base/time.ts";
-import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { CarriedPacket } from "../support/datagrams.ts";
 import type { PcapWriter } from "./pcap_writer.ts";
 import type { Trace } from "./trace.ts";
 
@@ -23,7 +23,7 @@ export interface Surroundings {
 /** Surroundings that carry packets. */
 export interface Network extends Surroundings {
   /** Puts a packet on the link that leads to its destination. */
-  route(from: LinkEnd, packet: OutgoingPacket): void;
+  route(from: LinkEnd, packet: CarriedPacket): void;
 }
 
 /** Who sends to a link and hears from it. */
@@ -31,7 +31,7 @@ export interface LinkEnd {
   readonly name: string;
   owns(address: Uint8Array): boolean;
   /** A packet from outside. */
-  receive(packet: OutgoingPacket): void;
+  receive(packet: CarriedPacket): void;
 }
 
 /** The host below an application. */

@@ -7,7 +7,7 @@
 import { strict as assert } from "node:assert";
 import { after, type Duration, type Instant, instant, seconds } from "../../lib/base/time.ts";
 import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
-import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import type { CarriedPacket } from "../support/datagrams.ts";
 import { EventQueue } from "./event_queue.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { Link, type LinkConditions, packetName } from "./link.ts";
@@ -56,7 +56,7 @@ export class World implements Network {
     this.#queue.add(at, action);
   }
 
-  route(from: LinkEnd, packet: OutgoingPacket): void {
+  route(from: LinkEnd, packet: CarriedPacket): void {
     for (const link of this.#links) {
       const to = link.farEnd(from, packet.destination);
       if (to !== undefined) {

@@ -1,13 +1,22 @@
 /** Between the packets of a test's wire and the engine's buffer. */
 
 import type { PacketBuffer } from "../../lib/base/packet_buffer.ts";
+import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
+import { HIP_UDP_PORT } from "../../lib/wire/udp_encapsulation.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 
+/** A packet between two hosts. */
+export interface CarriedPacket extends OutgoingPacket {
+  /** The UDP port that it comes from; `HIP_UDP_PORT` when absent. */
+  readonly sourcePort?: number;
+}
+
 /** Loads a packet as its destination receives it. */
-export function loadDatagram(buffer: PacketBuffer, packet: OutgoingPacket): void {
+export function loadDatagram(buffer: PacketBuffer, packet: CarriedPacket): void {
   buffer.load(packet.bytes);
   const { path } = buffer;
   path.protocol = packet.protocol;
+  path.peerPort = packet.protocol === NEXT_HEADER.udp ? packet.sourcePort ?? HIP_UDP_PORT : 0;
   path.localAddress.set(packet.destination);
   path.peerAddress.set(packet.source);
   path.trafficClass = packet.trafficClass;

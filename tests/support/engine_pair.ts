@@ -52,6 +52,7 @@ export class End {
       logger: SILENT,
       firstR1Generation: 1n,
       ...options,
+      settings: { transport: "raw", ...options.settings },
     });
     this.engine.handleLocatorsChanged(instant(0), [{
       address: this.address,

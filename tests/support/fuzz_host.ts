@@ -65,6 +65,7 @@ export class FuzzHost {
       logger: SILENT,
       firstR1Generation: 1n,
       settings: {
+        transport: "raw",
         maxAssociations: MAX_ASSOCIATIONS,
         // Both ways to treat strangers and sequence numbers meet.
         icmpToStrangers: seed % 2 === 0,
