@@ -51,6 +51,7 @@ export function statusLines(report: StatusReport, paint: Output["paint"]): strin
   const state = report.isReady ? paint("green", "up") : paint("yellow", "starting");
   lines.push(`${state} ${formatSpan(report.upForMs)}   DNS ${dnsState(report)}`);
   lines.push(...wrap(`data path: ${dataPath(report)}`, COLUMNS, "  "));
+  lines.push(`transport: ${report.transport}`);
   lines.push(`control plane: public keys by ${report.publicKeyProvider}`);
   if (report.locators.length > 0) {
     lines.push(...wrap(`addresses: ${report.locators.join(", ")}`, COLUMNS, "  "));

@@ -84,6 +84,7 @@ export class Engine {
   readonly #context: AssociationContext;
   readonly #jobs = new JobTable();
   #isGoingDown = false;
+  #hasUdp = true;
   readonly #notifier: Notifier;
   #locators: readonly LocalLocator[] = [];
   readonly #outbox = new Outbox(this.#drops);
@@ -180,6 +181,11 @@ export class Engine {
   /** Whether an I1 can be answered in every group, and anonymous identities stand ready. */
   get isReady(): boolean {
     return this.#desk.isReady && this.#anonymous.isSettled;
+  }
+
+  /** The system has no UDP for us: peers are met without it, those with a rule of their own never. */
+  withdrawUdp(): void {
+    this.#hasUdp = false;
   }
 
   // ---- packets ---------------------------------------------------------------------------------
@@ -448,7 +454,8 @@ export class Engine {
   }
 
   #transportFor(peerHit: Uint8Array): Transport {
-    return this.#access.transportFor(peerHit) ?? this.#settings.transport;
+    const wanted = this.#access.transportFor(peerHit) ?? this.#settings.transport;
+    return wanted === "auto" && !this.#hasUdp ? "raw" : wanted;
   }
 
   #ensureAssociation(localHit: Uint8Array, peerHit: Uint8Array): Association | undefined {

@@ -1,23 +1,31 @@
 /**
- * What the router of a lab forwards, counted by the kernel: HIP, ESP and everything else. The proof
- * that two hosts spoke nothing but HIP. Needs nft; a lab without it does without the proof.
+ * What the router of a lab forwards, counted by the kernel: HIP, ESP, each in UDP or without, and
+ * everything else. The proof that two hosts spoke nothing but HIP. Needs nft; a lab without it does without the proof.
  */
 
+import { HIP_UDP_PORT } from "../wire/udp_encapsulation.ts";
 import { hasTool, type Lab } from "./lab.ts";
 
 /** Packets that the router carried from one host to the other. */
 export interface RouterCounters {
   readonly hip: number;
   readonly esp: number;
+  /** How many of these were in UDP. */
+  readonly inUdp: number;
   readonly other: number;
 }
 
-/** The last rule counts what the first two let pass. */
+/** What HIP has in UDP where ESP has its SPI, behind the header of UDP: bits, and value. */
+const MARKER = "@th,64,32 0";
+
+/** The last rule counts what the others let pass. */
 const RULES = `table inet hiplab {
   chain forward {
     type filter hook forward priority 0;
     meta l4proto 139 counter accept
+    udp dport ${HIP_UDP_PORT} ${MARKER} counter accept
     meta l4proto 50 counter accept
+    udp dport ${HIP_UDP_PORT} counter accept
     counter
   }
 }`;
@@ -43,10 +51,10 @@ export async function readRouterCounters(lab: Lab): Promise<RouterCounters | und
   return code === 0 ? parseRouterCounters(stdout) : undefined;
 }
 
-/** Reads the three counters out of what nft prints. */
+/** Reads the counters out of what nft prints. */
 export function parseRouterCounters(text: string): RouterCounters | undefined {
-  const [hip, esp, other] = [...text.matchAll(/counter packets (\d+)/g)].map((m) => Number(m[1]));
-  return hip === undefined || esp === undefined || other === undefined
-    ? undefined
-    : { hip, esp, other };
+  const counts = [...text.matchAll(/counter packets (\d+)/g)].map((m) => Number(m[1]));
+  if (counts.length !== 5) return undefined;
+  const [hip, hipInUdp, esp, espInUdp, other] = counts as [number, number, number, number, number];
+  return { hip: hip + hipInUdp, esp: esp + espInUdp, inUdp: hipInUdp + espInUdp, other };
 }

@@ -41,6 +41,7 @@ import { repairHost } from "./repair.ts";
 import type { StatePaths } from "./state_paths.ts";
 import { SYSTEM_CLOCK } from "./system_clock.ts";
 import { SYSTEM_RANDOM } from "./system_random.ts";
+import { describeTransport, openUdpPort } from "./udp_port.ts";
 import { UndoStack } from "./undo_stack.ts";
 import { VERSION } from "./version.ts";
 import { weakChoices } from "./weak_choices.ts";
@@ -162,7 +163,8 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   const handler = makeApiAgent({
     startedAt,
     defaultHit: identities[0]!.identity.hit,
-    weaknesses,
+    weaknesses: [...weaknesses, ...path.udpProblems],
+    transport: describeTransport(config, path.hasUdp),
     espProvider,
     jobs,
     engine,
@@ -218,6 +220,8 @@ interface PacketPath {
   readonly echo: EchoClient;
   readonly device: TunDevice;
   readonly dataPath: DataPathReport;
+  readonly udpProblems: readonly string[];
+  readonly hasUdp: boolean;
   /** Resolves with the reason when the loop ends by itself. */
   readonly fault: Promise<Error>;
 }
@@ -240,7 +244,14 @@ function openPath(
     undo.push("Closing a raw socket", () => socket.close());
     return socket;
   };
+  const udp = openUdpPort(config, platform);
+  for (const socket of udp.sockets) {
+    undo.push("Closing a UDP socket", () => socket.close());
+  }
+  if (udp.sockets.length === 0) engine.withdrawUdp();
+  for (const problem of udp.problems) logger.log("warning", problem);
   const sockets = [
+    ...udp.sockets,
     openSocket(NEXT_HEADER.hip, 6),
     openSocket(NEXT_HEADER.hip, 4),
     openSocket(NEXT_HEADER.esp, 6),
@@ -319,7 +330,15 @@ function openPath(
     tunJoins: device.offload.hasHeader,
     socketBatches: sockets.every(({ isBatched }) => isBatched),
   };
-  return { loop, echo, device, dataPath, fault };
+  return {
+    loop,
+    echo,
+    device,
+    dataPath,
+    udpProblems: udp.problems,
+    hasUdp: udp.sockets.length > 0,
+    fault,
+  };
 }
 
 /** CLOSE to every peer, and a while for their CLOSE_ACKs (RFC 7401 §6.14). */
@@ -335,8 +354,10 @@ async function closeAssociations(engine: Engine, loop: Loop): Promise<void> {
 interface Parts {
   readonly startedAt: number;
   readonly defaultHit: Uint8Array;
-  /** Sentences about weak choices in the configuration. */
+  /** Sentences about weak choices in the configuration, and about what is missing. */
   readonly weaknesses: readonly string[];
+  /** What HIP and ESP pass over. */
+  readonly transport: string;
   readonly espProvider: EspProvider;
   readonly jobs: JobRunner;
   readonly engine: Engine;
@@ -419,6 +440,7 @@ function statusReport(parts: Parts): StatusReport {
     isReady: true,
     upForMs: now - startedAt,
     interface: device.name,
+    transport: parts.transport,
     espProvider: espProvider.name,
     publicKeyProvider: jobs.publicKeys,
     dataPath,

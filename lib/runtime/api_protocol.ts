@@ -127,6 +127,8 @@ export interface StatusReport {
   readonly isReady: boolean;
   readonly upForMs: number;
   readonly interface: string;
+  /** What HIP and ESP pass over: "auto, UDP port 10500". */
+  readonly transport: string;
   /** Who computes ESP: "libcrypto", "portable". */
   readonly espProvider: string;
   /** Who computes signatures and Diffie-Hellman: "libcrypto", "portable". */

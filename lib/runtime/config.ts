@@ -10,6 +10,8 @@ import type { EsnMode } from "../esp/security_association.ts";
 import { DEFAULT_CONTROL_SETTINGS, ICMP_KINDS, type IcmpKind } from "../hip/constants.ts";
 import { IDENTITY_KINDS, type IdentityKind } from "../identity/host_identity.ts";
 import type { AccessRule } from "../hip/access_list.ts";
+import { type Transport, TRANSPORTS } from "../hip/transport.ts";
+import { HIP_UDP_PORT } from "../wire/udp_encapsulation.ts";
 import { peerRule } from "./config_peers.ts";
 import { dhGroups, espSuites, hipCiphers, hitSuites } from "./config_suites.ts";
 import {
@@ -31,6 +33,17 @@ export type ResolverMode = "auto" | "none" | "required";
 
 /** Every setting; no later code asks whether one is set. */
 export interface Config {
+  /**
+   * What HIP and ESP pass over: `udp`, `raw` (IP alone, protocols 139 and 50), or `auto`: UDP, and IP
+   * alone for peers that do not answer there. Default `auto`: UDP passes NATs and most filters, and
+   * is the faster one. Peers are answered over what they came by.
+   */
+  readonly transport: Transport;
+  /**
+   * The UDP port of this host, 1 to 65535. Default 10500 (RFC 9028 §8), where peers look for it: with
+   * another one only this host begins exchanges over UDP.
+   */
+  readonly udpPort: number;
   /**
    * Name of the Host Identity to use by default; empty for the one that `hip identity use` chose.
    * Default empty: the choice then lives beside the keys.
@@ -149,6 +162,8 @@ export interface Config {
 
 /** What holds when nothing is said. */
 export const DEFAULT_CONFIG: Config = {
+  transport: DEFAULT_CONTROL_SETTINGS.transport,
+  udpPort: HIP_UDP_PORT,
   identity: "",
   identities: [],
   identityKind: "ecdsa-p256",
@@ -187,6 +202,8 @@ export const DEFAULT_CONFIG: Config = {
 
 /** The names that settings have in the file, and how their values are read. */
 export const SETTINGS: { readonly [key: string]: (text: string) => Partial<Config> } = {
+  transport: (text) => ({ transport: oneOf(TRANSPORTS, text) }),
+  udp_port: (text) => ({ udpPort: integer(text, 1, 0xffff) }),
   identity: (text) => ({ identity: identityName(text) }),
   identities: (text) => ({ identities: text === "all" ? [] : list(text).map(identityName) }),
   identity_kind: (text) => ({ identityKind: oneOf(IDENTITY_KINDS, text) }),

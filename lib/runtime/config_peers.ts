@@ -1,14 +1,15 @@
 /**
- * `peer = WHO [refuse] [anonymously] [esp_suites=8,9] [idle_timeout=2d]`: one rule of the access list. WHO is a
- * HIT, a prefix of HITs, `anonymous`, or `*` for everybody.
+ * `peer = WHO [refuse] [anonymously] [esp_suites=8,9] [idle_timeout=2d] [transport=raw]`: one rule of
+ * the access list. WHO is a HIT, a prefix of HITs, `anonymous`, or `*` for everybody.
  */
 
 import { toHex } from "../base/bytes.ts";
 import type { AccessRule, AccessSubject } from "../hip/access_list.ts";
+import { TRANSPORTS } from "../hip/transport.ts";
 import { isHit } from "../identity/hit.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
 import { espSuites } from "./config_suites.ts";
-import { span } from "./config_values.ts";
+import { oneOf, span } from "./config_values.ts";
 
 /** Bits that all HITs have in common; the next four are the HIT suite. */
 const HIT_PREFIX_BITS = 28;
@@ -16,7 +17,8 @@ const HIT_PREFIX_BITS = 28;
 const WHO = "Name a HIT, a prefix such as 2001:22::/32, anonymous, or * for everybody";
 
 /** What may stand behind the peer. */
-const BEHIND = "Behind the peer, use refuse, anonymously, esp_suites=8,9 or idle_timeout=2d";
+const BEHIND = "Behind the peer, use refuse, anonymously, esp_suites=8,9, idle_timeout=2d or " +
+  "transport=auto, udp or raw";
 
 /** A rule that is being read. */
 type Draft = { -readonly [K in keyof AccessRule]: AccessRule[K] };
@@ -60,6 +62,12 @@ function readAttribute(rule: Draft, key: string, value: string): void {
       return;
     case "idle_timeout":
       rule.idleTimeout = span(value, "60s", "365d");
+      return;
+    case "transport":
+      if (rule.subject.kind === "anonymous") {
+        throw new SyntaxError("That a peer is anonymous is known only after its transport is");
+      }
+      rule.transport = oneOf(TRANSPORTS, value);
       return;
     default:
       throw new SyntaxError(BEHIND);

@@ -17,6 +17,7 @@ export function exchangePolicy(
 export function controlSettings(config: Config): Partial<ControlSettings> {
   const { i1TimeoutMax, i2TimeoutMax } = DEFAULT_CONTROL_SETTINGS;
   return {
+    transport: config.transport,
     puzzleDifficultyK: config.puzzleDifficulty,
     puzzleDifficultyKMax: Math.max(config.puzzleDifficulty, config.puzzleDifficultyMax),
     encryptHostId: config.encryptHostId,

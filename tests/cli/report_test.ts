@@ -41,6 +41,7 @@ const REPORT: StatusReport = {
   isReady: true,
   upForMs: 3 * 3_600_000,
   interface: "hip0",
+  transport: "auto, UDP port 10500",
   espProvider: "libcrypto",
   publicKeyProvider: "portable",
   dataPath: { tunChecksums: true, tunSegments: true, tunJoins: true, socketBatches: true },

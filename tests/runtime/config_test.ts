@@ -220,7 +220,10 @@ Deno.test("parseConfig() says what is wrong with a peer line", () => {
     ["peer = web1.example.org", /Name a HIT, a prefix such as 2001:22::\/32, anonymous, or \*/],
     ["peer =", /Name a HIT/],
     ["peer = 2001:22::/16", /A prefix of HITs has 28 to 127 bits/],
-    ["peer = 2001:22::1 deny", /use refuse, anonymously, esp_suites=8,9 or idle_timeout=2d/],
+    [
+      "peer = 2001:22::1 deny",
+      /use refuse, anonymously, esp_suites=8,9, idle_timeout=2d or transport=/,
+    ],
     ["peer = 2001:22::1 esp_suites=3", /ESP suite 3 is deprecated/],
     ["peer = 2001:22::1 colour=blue", /Behind the peer, use refuse/],
     ["peer = 2001:22::/32 anonymously", /made for one peer, named by its HIT/],

@@ -1,0 +1,50 @@
+/** The UDP port on which HIP and ESP come in, where the configuration wants one. */
+
+import { UserError } from "../base/errors.ts";
+import type { Config } from "./config.ts";
+import type { IpFamily, IpSocket, Platform } from "./ports.ts";
+
+export interface UdpPort {
+  /** One per family; those that the system has. */
+  readonly sockets: readonly IpSocket[];
+  /** What is missing, a sentence each. */
+  readonly problems: readonly string[];
+}
+
+const FAMILIES: readonly IpFamily[] = [6, 4];
+
+/**
+ * @throws {UserError} Nothing can be had, and the configuration allows nothing but UDP.
+ */
+export function openUdpPort(
+  config: Pick<Config, "transport" | "udpPort" | "pathMtuDiscovery" | "peers">,
+  platform: Pick<Platform, "openUdpSocket">,
+): UdpPort {
+  const isWanted = [config, ...config.peers]
+    .some(({ transport = "raw" }) => transport !== "raw");
+  if (!isWanted) return { sockets: [], problems: [] };
+  const discoversPathMtu = config.pathMtuDiscovery;
+  const sockets: IpSocket[] = [];
+  const problems: string[] = [];
+  for (const family of FAMILIES) {
+    try {
+      sockets.push(platform.openUdpSocket(config.udpPort, family, { discoversPathMtu }));
+    } catch (error) {
+      if (!(error instanceof UserError)) {
+        for (const socket of sockets) socket.close();
+        throw error;
+      }
+      problems.push(`UDP over IPv${family} is not in use: ${error.message}`);
+    }
+  }
+  if (sockets.length === 0 && config.transport === "udp") throw new UserError(problems.join(" "));
+  return { sockets, problems };
+}
+
+/** "auto, UDP port 10500": what is wanted, and what there is. */
+export function describeTransport(
+  { transport, udpPort }: Pick<Config, "transport" | "udpPort">,
+  hasUdp: boolean,
+): string {
+  return `${transport}, ${hasUdp ? `UDP port ${udpPort}` : "no UDP port"}`;
+}
