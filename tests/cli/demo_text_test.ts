@@ -34,7 +34,7 @@ const RESULT: DemoResult = {
   secondFetchMs: 3.2,
   secondFetchExchanges: 0,
   isReused: true,
-  routerPackets: { hip: 4, esp: 20, other: 0 },
+  routerPackets: { hip: 4, esp: 20, inUdp: 24, other: 0 },
 };
 
 const plain = (_: unknown, text: string) => text;
@@ -76,7 +76,7 @@ Deno.test("The table tells name, HIT, SPIs, suite, time of the base exchange and
 Deno.test("The proof is claimed only where the router counted and nothing else crossed it", () => {
   assert.match(routerLines(RESULT).join(" "), /4 HIP packets, 20 ESP packets and 0 others/);
   assert.match(routerLines(RESULT).join(" "), /only HIP and ESP crossed the router/);
-  const mixed = { ...RESULT, routerPackets: { hip: 4, esp: 20, other: 1 } };
+  const mixed = { ...RESULT, routerPackets: { hip: 4, esp: 20, inUdp: 24, other: 1 } };
   assert.doesNotMatch(routerLines(mixed).join(" "), /only HIP and ESP/);
   assert.deepEqual(routerLines({ ...RESULT, routerPackets: null }), []);
 });

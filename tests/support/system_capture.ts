@@ -3,6 +3,7 @@
  * code, so that their reading of a packet is a second opinion.
  */
 
+import { HIP_UDP_PORT } from "../../lib/wire/udp_encapsulation.ts";
 import { type Lab, type LabHost, runCommand } from "../../lib/lab/lab.ts";
 
 /** One packet as tshark reads it. */
@@ -12,8 +13,10 @@ export interface SeenPacket {
   /** Outer addresses; empty for ARP. */
   readonly source: string;
   readonly destination: string;
-  /** "hip", "esp", "tcp", "udp", "icmp", "icmpv6", "arp": the first above IP. */
+  /** "hip", "esp", "tcp", "udp", "icmp", "icmpv6", "arp": the first above IP, or in UDP 10500. */
   readonly protocol: string;
+  /** Whether it is HIP or ESP in UDP, from and to port 10500. */
+  readonly isInUdp: boolean;
   /** Type of a HIP packet. */
   readonly hipType: number | undefined;
   /** tshark's verdict: 1 is good. */
@@ -27,6 +30,9 @@ export interface SeenPacket {
   /** Seconds since the start of the capture. */
   readonly time: number;
 }
+
+/** tshark reads HIP there, and takes all else for data. */
+const HIP_PORT = String(HIP_UDP_PORT);
 
 const FIELDS = [
   "sll.pkttype",
@@ -43,6 +49,7 @@ const FIELDS = [
   "arp.dst.proto_ipv4",
   "udp.dstport",
   "udp.srcport",
+  "udp.payload",
   "tcp.checksum.status",
   "frame.time_relative",
 ];
@@ -134,15 +141,18 @@ function readLine(line: string): SeenPacket {
   const ip = layers.findIndex((layer) => layer === "ip" || layer === "ipv6");
   const above = layers.slice(ip + 1).find((layer) => !layer.startsWith("ipv6."));
   const hipType = cell("hip.packet_type");
+  const isInUdp = cell("udp.srcport") === HIP_PORT && cell("udp.dstport") === HIP_PORT;
+  const spiInUdp = isInUdp && hipType === "" ? `0x${cell("udp.payload").slice(0, 8)}` : "";
   const isBad = cell("hip.bad_checksum") !== "";
   return {
     direction: Number(cell("sll.pkttype")),
     source: cell("ip.src") || cell("ipv6.src"),
     destination: cell("ip.dst") || cell("ipv6.dst"),
-    protocol: ip < 0 ? layers.at(-1) ?? "" : above ?? "",
+    protocol: isInUdp ? hipType === "" ? "esp" : "hip" : ip < 0 ? layers.at(-1) ?? "" : above ?? "",
+    isInUdp,
     hipType: hipType === "" ? undefined : Number(hipType),
     hipChecksum: isBad ? "bad" : cell("hip.checksum.status"),
-    spi: cell("esp.spi"),
+    spi: cell("esp.spi") || spiInUdp,
     target: cell("icmpv6.nd.ns.target_address") || cell("arp.dst.proto_ipv4"),
     udpPort: [cell("udp.srcport"), cell("udp.dstport")].join(" ").trim(),
     tcpChecksum: cell("tcp.checksum.status"),

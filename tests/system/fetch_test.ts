@@ -11,6 +11,7 @@
 
 import assert from "node:assert/strict";
 import type { IdentityKind } from "../../lib/identity/host_identity.ts";
+import type { Transport } from "../../lib/hip/transport.ts";
 import { SERVER_NAME } from "../../lib/lab/agents.ts";
 import { CLIENT_ADDRESSES, SERVER_ADDRESSES } from "../../lib/lab/lab.ts";
 import {
@@ -50,11 +51,16 @@ function betweenHosts(packets: readonly SeenPacket[], carrier: Carrier): SeenPac
   );
 }
 
-function assertOnlyHipOnTheWire(packets: readonly SeenPacket[], carrier: Carrier): void {
+function assertOnlyHipOnTheWire(
+  packets: readonly SeenPacket[],
+  carrier: Carrier,
+  transport: Transport,
+): void {
   const arrived = arrivals(packets);
   const between = betweenHosts(arrived, carrier);
   const kinds = new Set(between.map(({ protocol }) => protocol));
   assert.deepEqual([...kinds].sort(), ["esp", "hip"], "only HIP and ESP pass between the hosts");
+  for (const { isInUdp } of between) assert.equal(isInUdp, transport === "auto");
 
   const control = between.filter(({ protocol }) => protocol === "hip");
   const types = control.map(({ hipType }) => hipType);
@@ -85,7 +91,11 @@ function assertOnlyHipOnTheWire(packets: readonly SeenPacket[], carrier: Carrier
   }
 }
 
-async function fetchBothWays({ client, server }: Scene, carrier: Carrier): Promise<void> {
+async function fetchBothWays(
+  { client, server }: Scene,
+  carrier: Carrier,
+  transport: Transport,
+): Promise<void> {
   const first = await fetchPage(client.host, URL_BY_NAME);
   assert.equal(first.code, 0, "curl succeeds");
   assert.equal(first.page, PAGE);
@@ -100,6 +110,9 @@ async function fetchBothWays({ client, server }: Scene, carrier: Carrier): Promi
   const [clientAddress, serverAddress] = HOSTS[carrier];
   assert.equal(atClient.localAddress, clientAddress);
   assert.equal(atClient.peerAddress, serverAddress);
+  for (const { transport: seen } of [atClient, atServer]) {
+    assert.equal(seen, transport === "auto" ? "UDP 10500" : "ESP");
+  }
 
   const second = await fetchPage(client.host, URL_BY_NAME);
   assert.equal(second.page, PAGE);
@@ -110,11 +123,13 @@ async function fetchBothWays({ client, server }: Scene, carrier: Carrier): Promi
   assert.equal(later.outboundSpi, atClient.outboundSpi);
 }
 
-for (const carrier of ["ipv6", "ipv4"] as const) {
-  for (const [clientKind, serverKind] of PAIRS) {
+for (const [place, carrier] of (["ipv6", "ipv4"] as const).entries()) {
+  for (const [index, [clientKind, serverKind]] of PAIRS.entries()) {
+    // Every pair of kinds over both, and both over IPv4 and IPv6.
+    const transport: Transport = (index + place) % 2 === 0 ? "auto" : "raw";
     Deno.test({
       name: `HLP-005 HLP-037 HLP-038 HLP-042 HLP-047 HLP-055 HLP-056 HLP-059 A page is ` +
-        `fetched by name over ${carrier} between ${clientKind} and ${serverKind}`,
+        `fetched by name over ${carrier} between ${clientKind} and ${serverKind}, transport ${transport}`,
       ignore: CANNOT_RUN,
       fn: async () => {
         let capture: Capture | undefined;
@@ -122,12 +137,13 @@ for (const carrier of ["ipv6", "ipv4"] as const) {
           families: carrier,
           clientKind,
           serverKind,
+          settings: [`transport=${transport}`],
           beforeAgents: async (lab) => {
             capture = await Capture.start(lab);
           },
         }, async (scene) => {
-          await fetchBothWays(scene, carrier);
-          assertOnlyHipOnTheWire(await capture!.packets(), carrier);
+          await fetchBothWays(scene, carrier, transport);
+          assertOnlyHipOnTheWire(await capture!.packets(), carrier, transport);
         });
       },
     });
