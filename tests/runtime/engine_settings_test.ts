@@ -10,11 +10,12 @@ import { IDENTITY_KINDS } from "../../lib/identity/host_identity.ts";
 import { parseConfig } from "../../lib/runtime/config_file.ts";
 import { controlSettings, exchangePolicy } from "../../lib/runtime/engine_settings.ts";
 import { PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
-import { parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { HIP_FIELD, parseHipPacket } from "../../lib/wire/hip/packet.ts";
 import { ENCRYPTED } from "../../lib/wire/hip/parameters/encrypted.ts";
 import { ESP_TRANSFORM } from "../../lib/wire/hip/parameters/esp_transform.ts";
 import { HIP_CIPHER } from "../../lib/wire/hip/parameters/hip_cipher.ts";
 import type { EnginePair } from "../support/engine_pair.ts";
+import { hipOctets } from "../support/datagrams.ts";
 import { states, swallowing, typeOf, wireTypes } from "../support/engine_story.ts";
 import { testIdentity } from "../support/identities.ts";
 import { ALICE, BOB, hosted, unlikePair } from "../support/policy_pair.ts";
@@ -30,7 +31,7 @@ function configured(...lines: string[]): Partial<EngineOptions> {
 }
 
 function offered(pair: EnginePair): { ciphers: readonly number[]; espSuites: readonly number[] } {
-  const r1 = parseHipPacket(pair.wire.find((packet) => typeOf(packet) === PACKET.R1)!.bytes);
+  const r1 = parseHipPacket(hipOctets(pair.wire.find((packet) => typeOf(packet) === PACKET.R1)!)!);
   return {
     ciphers: r1.require(HIP_CIPHER).cipherIds,
     espSuites: r1.require(ESP_TRANSFORM).suiteIds,
@@ -71,7 +72,7 @@ Deno.test("Every DH group makes keys when it is configured", () => {
 Deno.test("CIP-002 with hip_ciphers = 1 at both ends the exchange goes on, and ENCRYPTED holds plain HOST_ID", () => {
   const pair = pinged(configured("hip_ciphers = 1", "dh_groups = 7"));
   assert.equal(pair.b.delivered.length, 1);
-  const i2 = parseHipPacket(pair.wire.find((packet) => typeOf(packet) === PACKET.I2)!.bytes);
+  const i2 = parseHipPacket(hipOctets(pair.wire.find((packet) => typeOf(packet) === PACKET.I2)!)!);
   assert.deepEqual(i2.require(ENCRYPTED).data, hostIdTlv(ALICE));
 });
 
@@ -97,7 +98,13 @@ Deno.test("NEG-002 by default, hosts of every HIT suite meet, as Initiator and a
 });
 
 Deno.test("TMR-002 TMR-003 TMR-004 tries and first waits of I1 and I2 are as configured", () => {
-  const lines = ["i1_retries = 2", "i1_timeout = 3s", "i2_retries = 3", "i2_timeout = 7s"];
+  const lines = [
+    "transport = raw",
+    "i1_retries = 2",
+    "i1_timeout = 3s",
+    "i2_retries = 3",
+    "i2_timeout = 7s",
+  ];
   const sentAt = (type: number, isLost: number) => {
     const pair = unlikePair(configured(...lines), {});
     const times: number[] = [];
@@ -117,6 +124,7 @@ Deno.test("TMR-002 TMR-003 TMR-004 tries and first waits of I1 and I2 are as con
 Deno.test("Switches and limits of the file reach the engine", () => {
   const settings = controlSettings(parseConfig(
     [
+      "transport = udp",
       "rekey_after = never",
       "rekey_octets = 1M",
       "rekey_dh = no",
@@ -129,6 +137,7 @@ Deno.test("Switches and limits of the file reach the engine", () => {
     ].join("\n"),
     "hip.conf",
   ));
+  assert.equal(settings.transport, "udp");
   assert.equal(settings.rekeyAge, milliseconds(Infinity));
   assert.equal(settings.rekeyOctets, 2 ** 20);
   assert.equal(settings.rekeyWithDh, false);
@@ -183,7 +192,7 @@ Deno.test("TLV-018 by default every packet, from I1 to CLOSE_ACK, holds paramete
     () => b.engine.rekey(pair.now, a.hit, { withDh: false }),
   );
   const damaged = update!.bytes.slice();
-  damaged[7]! ^= 1;
+  hipOctets({ ...update!, bytes: damaged })![HIP_FIELD.controls + 1]! ^= 1;
   pair.inject(a, { ...update!, bytes: damaged });
   pair.settle();
   a.engine.close(pair.now, b.hit);
@@ -193,7 +202,7 @@ Deno.test("TLV-018 by default every packet, from I1 to CLOSE_ACK, holds paramete
     assert.ok(types.has(PACKET[name]), name);
   }
   for (const packet of pair.wire.filter((one) => typeOf(one) !== -1)) {
-    for (const { type } of parseHipPacket(packet.bytes).parameters) {
+    for (const { type } of parseHipPacket(hipOctets(packet)!).parameters) {
       assert.ok(BASE_PARAMETERS.has(type), `parameter ${type} in packet ${typeOf(packet)}`);
     }
   }

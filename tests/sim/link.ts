@@ -5,12 +5,11 @@
 
 import { randomUint32 } from "../../lib/base/random.ts";
 import { after, type Duration, type Instant, instant, milliseconds } from "../../lib/base/time.ts";
-import type { CarriedPacket } from "../support/datagrams.ts";
+import { type CarriedPacket, hipOctets } from "../support/datagrams.ts";
 import { packetTypeName } from "../../lib/wire/hip/code_points.ts";
-import { HIP_FIELD, HIP_PROTOCOL } from "../../lib/wire/hip/packet.ts";
+import { HIP_FIELD } from "../../lib/wire/hip/packet.ts";
 import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
 import { UDP_HEADER_LENGTH } from "../../lib/wire/udp.ts";
-import { classifyUdp, ZERO_MARKER_LENGTH } from "../../lib/wire/udp_encapsulation.ts";
 import { isIpv4 } from "../../lib/wire/ip_address.ts";
 import type { LinkEnd, Surroundings } from "./roles.ts";
 
@@ -187,8 +186,7 @@ export class Link {
 }
 
 /** RFC name of a HIP packet, in UDP or not; "ESP" for the rest. */
-export function packetName({ protocol, bytes }: CarriedPacket): string {
-  const isInUdp = protocol === NEXT_HEADER.udp && classifyUdp(bytes, 0, bytes.length) === "hip";
-  const type = bytes[(isInUdp ? ZERO_MARKER_LENGTH : 0) + HIP_FIELD.packetType]!;
-  return isInUdp || protocol === HIP_PROTOCOL ? packetTypeName(type & 0x7f) : "ESP";
+export function packetName(packet: CarriedPacket): string {
+  const octets = hipOctets(packet);
+  return octets === undefined ? "ESP" : packetTypeName(octets[HIP_FIELD.packetType]! & 0x7f);
 }

@@ -11,6 +11,7 @@ import {
 } from "../../lib/wire/hip/packet.ts";
 import type { Job } from "../../lib/hip/jobs.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
+import { hipOctets, isEsp } from "./datagrams.ts";
 import { End, EnginePair } from "./engine_pair.ts";
 import { testIdentity } from "./identities.ts";
 
@@ -27,18 +28,18 @@ export function makePair(options: ConstructorParameters<typeof End>[3] = {}): En
 
 /** Type of a HIP packet, -1 for anything else. */
 export function typeOf(packet: OutgoingPacket): number {
-  return packet.protocol === HIP_PROTOCOL ? packet.bytes[HIP_FIELD.packetType]! & 0x7f : -1;
+  const octets = hipOctets(packet);
+  return octets === undefined ? -1 : octets[HIP_FIELD.packetType]! & 0x7f;
 }
 
 /** Whether it is neither NOTIFY nor ICMP. */
 export function isNoReport(packet: OutgoingPacket): boolean {
-  return packet.protocol === ESP ||
-    (packet.protocol === HIP_PROTOCOL && typeOf(packet) !== PACKET.NOTIFY);
+  return isEsp(packet) || ![-1, PACKET.NOTIFY].includes(typeOf(packet));
 }
 
 /** What was on the wire, in order. */
 export function wireTypes(pair: EnginePair): (number | "ESP")[] {
-  return pair.wire.map((packet) => packet.protocol === ESP ? "ESP" : typeOf(packet));
+  return pair.wire.map((packet) => isEsp(packet) ? "ESP" : typeOf(packet));
 }
 
 /** The states of Alice towards Bob and of Bob towards Alice. */
