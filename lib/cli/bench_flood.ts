@@ -12,19 +12,8 @@ import { hitSuiteId } from "../identity/hit.ts";
 import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
 import { BenchCrowd } from "./bench_crowd.ts";
 import { type BenchEngine, type BenchProviders, memoryInUse, timed } from "./bench_engine.ts";
-import { median } from "./bench_statistics.ts";
-
-export interface FloodReport {
-  readonly i1s: number;
-  readonly wrongI2s: number;
-  /** Milliseconds for an I1 and its R1, for an I2 with a wrong solution, and for one hash. */
-  readonly i1: number;
-  readonly wrongI2: number;
-  readonly hash: number;
-  /** Resident memory in octets before the floods and after them. */
-  readonly before: number;
-  readonly after: number;
-}
+import { RAW, type Samples } from "./bench_figures.ts";
+import { formatCount, HIP, type Measured } from "./bench_report.ts";
 
 export interface FloodPlan {
   readonly i1s: number;
@@ -56,7 +45,7 @@ export function measureFlood(
   providers: BenchProviders,
   { i1s, wrongI2s }: FloodPlan,
   progress: (step: string) => void,
-): FloodReport {
+): Measured {
   const crowd = BenchCrowd.before(providers, {
     puzzleDifficultyK: DIFFICULTY_K,
     puzzleDifficultyKMax: DIFFICULTY_K,
@@ -64,20 +53,19 @@ export function measureFlood(
   const { responder } = crowd;
   const rhash = rhashOfSuite(hitSuiteId(responder.hit));
   const hashed = randomBytes(SYSTEM_RANDOM, HASHED_OCTETS);
-  const hashTimes: number[] = [];
-  /** @returns Milliseconds per packet, median of the batches. */
+  const hashes: number[] = [];
+  /** @returns Packets per second, of each batch. */
   const flood = (count: number, send: (from: number) => number) => {
-    const times: number[] = [];
+    const rates: number[] = [];
     for (let from = 0; from < count; from += BATCH) {
       responder.advance(instant(responder.now + BATCH / 100));
-      times.push(send(from) / BATCH);
-      hashTimes.push(
-        timed(() => {
-          for (let i = 0; i < BATCH; i++) providers.digest(rhash, hashed);
-        }) / BATCH,
-      );
+      rates.push(1000 * BATCH / send(from));
+      const hashing = timed(() => {
+        for (let i = 0; i < BATCH; i++) providers.digest(rhash, hashed);
+      });
+      hashes.push(1000 * BATCH / hashing);
     }
-    return median(times);
+    return rates;
   };
   // Code that is compiled and tables that are full do not count as growth.
   flood(WARM_UP, (from) => sendI1s(crowd, i1s + from));
@@ -88,14 +76,23 @@ export function measureFlood(
   progress(`${wrongI2s} I2s with wrong solutions`);
   const wrongI2 = flood(wrongI2s, (from) => sendWrongI2s(crowd, from));
   checkRefusals(responder, WARM_UP + wrongI2s);
+  const after = memoryInUse().resident;
+  const rates = [
+    { measure: "I1s answered in a flood", values: i1 },
+    { measure: "I2s with wrong solutions refused", values: wrongI2 },
+  ];
+  const memory = `memory, ${formatCount(i1s)} I1s, ${formatCount(wrongI2s)} I2s later`;
   return {
-    i1s,
-    wrongI2s,
-    i1,
-    wrongI2,
-    hash: median(hashTimes),
-    before,
-    after: memoryInUse().resident,
+    samples: [
+      ...rates.flatMap(({ measure, values }): Samples[] => [
+        { measure, subject: RAW, unit: "/s", values: hashes },
+        { measure, subject: HIP, unit: "/s", values },
+      ]),
+      { measure: memory, subject: RAW, unit: "MB", values: [before / 1e6] },
+      { measure: memory, subject: HIP, unit: "MB", values: [after / 1e6] },
+    ],
+    method: "Flood: one engine on one core, every I1 from another HIT and address, median of " +
+      `${BATCH} at a time; raw is one hash of the puzzle, and the memory before.`,
   };
 }
 

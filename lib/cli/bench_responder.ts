@@ -7,6 +7,7 @@
 import { UserError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
 import { instant } from "../base/time.ts";
+import { dhGroupName } from "../engine/describe.ts";
 import type { OutgoingPacket } from "../engine/effects.ts";
 import { generateHostIdentity, type IdentityKind } from "../identity/host_identity.ts";
 import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
@@ -18,21 +19,8 @@ import {
   RESPONDER_ADDRESS,
   timed,
 } from "./bench_engine.ts";
-import { median } from "./bench_statistics.ts";
-
-/** One row: exchanges per second, and what their public-key operations alone allow. Medians. */
-export interface ResponderRow {
-  readonly kind: IdentityKind;
-  readonly dhGroup: number;
-  readonly perSecond: number;
-  readonly barePerSecond: number;
-}
-
-export interface ResponderReport {
-  /** Exchanges behind each median. */
-  readonly count: number;
-  readonly rows: readonly ResponderRow[];
-}
+import { RAW, type Samples } from "./bench_figures.ts";
+import { HIP, KIND_NAMES, type Measured } from "./bench_report.ts";
 
 const KINDS = ["ecdsa-p256", "ed25519"] as const;
 
@@ -43,19 +31,24 @@ export function measureResponder(
   providers: BenchProviders,
   count: number,
   progress: (step: string) => void,
-): ResponderReport {
-  const rows = KINDS.map((kind) => {
+): Measured {
+  const samples = KINDS.flatMap((kind) => {
     progress(`${kind}, group ${BENCH_GROUP}`);
-    return responderRow(kind, providers, count);
+    return responderSamples(kind, providers, count);
   });
-  return { count, rows };
+  return {
+    samples,
+    method: "Responder: exchanges on one core, engine and jobs on one thread, median of " +
+      `${count}; raw is their public-key work alone.`,
+  };
 }
 
-function responderRow(
+/** Exchanges per second, and what their public-key operations alone allow. */
+function responderSamples(
   kind: IdentityKind,
   providers: BenchProviders,
   count: number,
-): ResponderRow {
+): Samples[] {
   const engineOf = (address: Uint8Array) =>
     new BenchEngine({ identity: generateHostIdentity(kind, SYSTEM_RANDOM), address, providers });
   const responder = engineOf(RESPONDER_ADDRESS);
@@ -67,12 +60,12 @@ function responderRow(
     times.push(exchangeTime(responder, engineOf(mappedAddress(10, 0, number >>> 8, number))));
     bareTimes.push(timed(operations));
   }
-  return {
-    kind,
-    dhGroup: BENCH_GROUP,
-    perSecond: 1000 / median(times.slice(WARM_UP)),
-    barePerSecond: 1000 / median(bareTimes.slice(WARM_UP)),
-  };
+  const measure = `Responder, ${KIND_NAMES[kind]}, DH ${BENCH_GROUP} ${dhGroupName(BENCH_GROUP)}`;
+  const perSecond = (all: readonly number[]) => all.slice(WARM_UP).map((ms) => 1000 / ms);
+  return [
+    { measure, subject: RAW, unit: "/s", values: perSecond(bareTimes) },
+    { measure, subject: HIP, unit: "/s", values: perSecond(times) },
+  ];
 }
 
 /** Milliseconds that the Responder is at work, from I1 to R2. */

@@ -1,7 +1,7 @@
 /** Hidden commands that the lab's hosts run: small servers that need no package. */
 
 import type { Command } from "commander";
-import { measureEchoes, measureFlow, serveMeter } from "../lab/meter.ts";
+import { measureEchoes, measureFlows, serveMeter } from "../lab/meter.ts";
 import { readZone, serveZone } from "../lab/zone_server.ts";
 import { readIfThere } from "../runtime/atomic_file.ts";
 import { UserError } from "../base/errors.ts";
@@ -25,25 +25,26 @@ export function registerLabCommands(program: Command, { output }: CliContext): v
       ).finished;
     });
   program.command("lab-meter", { hidden: true })
+    .requiredOption("--port <number>", "TCP port")
     .option("--to <address>", "measure against a meter there; serve without it")
-    .option("--upload <seconds>", "bits per second away from here")
-    .option("--download <seconds>", "bits per second to here")
-    .option("--echoes <count>", "round trips in milliseconds, as JSON")
+    .option("--flows <count>", "connections at once", "1")
+    .option("--seconds <number>", "how long they last", "1")
+    .option("--echoes <count>", "round trips in milliseconds instead")
     .action(async (options: MeterOptions) => {
-      const { to, upload, download, echoes } = options;
-      if (to === undefined) await serveMeter();
-      else if (echoes !== undefined) {
-        output.print(JSON.stringify(await measureEchoes(to, Number(echoes))));
-      } else {
-        const direction = download === undefined ? "upload" : "download";
-        output.print(String(await measureFlow(to, direction, Number(download ?? upload ?? 1))));
-      }
+      const { to, echoes } = options;
+      const port = Number(options.port);
+      if (to === undefined) return await serveMeter(Deno.listen({ hostname: "::", port }));
+      const reading = echoes === undefined
+        ? await measureFlows(to, port, Number(options.flows), Number(options.seconds))
+        : await measureEchoes(to, port, Number(echoes));
+      output.print(JSON.stringify(reading));
     });
 }
 
 interface MeterOptions {
+  readonly port: string;
   readonly to?: string;
-  readonly upload?: string;
-  readonly download?: string;
+  readonly flows: string;
+  readonly seconds: string;
   readonly echoes?: string;
 }

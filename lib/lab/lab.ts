@@ -161,8 +161,8 @@ export class Lab {
   /** Once aborted, nothing is started any more; `dispose` still works. */
   readonly signal: AbortSignal | undefined;
 
-  private constructor(folder: string, signal: AbortSignal | undefined) {
-    const make = (name: string) => new LabHost(name, `${PREFIX}-${Deno.pid}-${name}`, signal);
+  private constructor(folder: string, signal: AbortSignal | undefined, tag: string) {
+    const make = (name: string) => new LabHost(name, `${PREFIX}-${Deno.pid}-${name}${tag}`, signal);
     this.folder = folder;
     this.signal = signal;
     this.client = make("client");
@@ -173,14 +173,19 @@ export class Lab {
   /**
    * @param signal Aborted, it stops the making, and later whatever runs in the lab; what was made
    *   until then is taken down.
+   * @param tag Tells the labs of one program apart, where it has several: a digit or so.
    * @throws {UserError} When a tool or the privilege is missing.
    */
-  static async create(families: LabFamilies = "both", signal?: AbortSignal): Promise<Lab> {
+  static async create(
+    families: LabFamilies = "both",
+    signal?: AbortSignal,
+    tag = "",
+  ): Promise<Lab> {
     await requireLab();
     await sweepLeftovers();
     const folder = await Deno.makeTempDir({ prefix: `${PREFIX}-${Deno.pid}-` });
     await sweepFolders(folder.slice(0, folder.lastIndexOf("/")));
-    const lab = new Lab(folder, signal);
+    const lab = new Lab(folder, signal, tag);
     try {
       await lab.#build(families);
     } catch (error) {

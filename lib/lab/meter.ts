@@ -1,27 +1,19 @@
 /**
- * A small traffic meter for machines without iperf3 and ping: a TCP server that swallows, pours or
- * echoes octets, and its client. The first octet of a connection says which.
+ * A small traffic meter for machines without iperf3 and ping: a TCP server that swallows or echoes
+ * octets, and its client. The first octet of a connection says which.
  */
-
-/** TCP port of the meter. */
-export const METER_PORT = 5300;
 
 /** What a connection is for, as its first octet. */
 const SWALLOW = 0;
-const POUR = 1;
-const ECHO = 2;
+const ECHO = 1;
 
 const CHUNK_OCTETS = 128 * 1024;
 
 /** Octets of an echo request: those of ping(8) with its ICMP header. */
 const ECHO_OCTETS = 64;
 
-/** Which way octets flow: `upload` is away from the client. */
-export type FlowDirection = "upload" | "download";
-
-/** Serves until the process ends. */
-export async function serveMeter(): Promise<never> {
-  const listener = Deno.listen({ hostname: "::", port: METER_PORT });
+/** Serves until the listener is closed, and then rejects. */
+export async function serveMeter(listener: Deno.TcpListener): Promise<never> {
   for (;;) {
     const connection = await listener.accept();
     // A client that leaves in the middle is no trouble of the next one.
@@ -34,61 +26,62 @@ async function serveConnection(connection: Deno.TcpConn): Promise<void> {
   const chunk = new Uint8Array(CHUNK_OCTETS);
   const first = await connection.read(chunk.subarray(0, 1));
   if (first === null) return;
-  switch (chunk[0]) {
-    case SWALLOW: {
-      let octets = 0;
-      for (let n = await connection.read(chunk); n !== null; n = await connection.read(chunk)) {
-        octets += n;
-      }
-      await connection.write(new TextEncoder().encode(String(octets)));
-      return;
+  if (chunk[0] === SWALLOW) {
+    let octets = 0;
+    for (let n = await connection.read(chunk); n !== null; n = await connection.read(chunk)) {
+      octets += n;
     }
-    case POUR:
-      for (;;) await connection.write(chunk);
-    case ECHO:
-      for (let n = await connection.read(chunk); n !== null; n = await connection.read(chunk)) {
-        await writeAll(connection, chunk.subarray(0, n));
-      }
+    await connection.write(new TextEncoder().encode(String(octets)));
+    return;
+  }
+  for (let n = await connection.read(chunk); n !== null; n = await connection.read(chunk)) {
+    await writeAll(connection, chunk.subarray(0, n));
   }
 }
 
-/**
- * Moves octets as fast as they go.
- *
- * @param seconds How long.
- * @returns Bits per second as the receiver saw them.
- */
-export async function measureFlow(
+/** What a flow moved, as its receiver saw it. */
+export interface FlowReading {
+  readonly octets: number;
+  readonly bitsPerSecond: number;
+}
+
+/** Moves octets to the meter as fast as they go, over several connections at once. */
+export async function measureFlows(
   address: string,
-  direction: FlowDirection,
+  port: number,
+  flows: number,
   seconds: number,
-): Promise<number> {
-  const connection = await Deno.connect({ hostname: address, port: METER_PORT });
-  const chunk = new Uint8Array(CHUNK_OCTETS);
-  await connection.write(Uint8Array.of(direction === "upload" ? SWALLOW : POUR));
+): Promise<FlowReading> {
   const startedAt = performance.now();
-  const passed = () => (performance.now() - startedAt) / 1000;
-  let octets = 0;
-  if (direction === "download") {
-    while (passed() < seconds) octets += await connection.read(chunk) ?? 0;
-    const took = passed();
-    tryClose(connection);
-    return octets * 8 / took;
-  }
-  while (passed() < seconds) await connection.write(chunk);
+  const each = await Promise.all(
+    Array.from({ length: flows }, () => pour(address, port, startedAt + seconds * 1000)),
+  );
+  const octets = each.reduce((sum, count) => sum + count, 0);
+  return { octets, bitsPerSecond: octets * 8 / ((performance.now() - startedAt) / 1000) };
+}
+
+/** @returns Octets that arrived. */
+async function pour(address: string, port: number, until: number): Promise<number> {
+  const connection = await Deno.connect({ hostname: address, port });
+  const chunk = new Uint8Array(CHUNK_OCTETS);
+  await connection.write(Uint8Array.of(SWALLOW));
+  while (performance.now() < until) await connection.write(chunk);
   await connection.closeWrite();
   let report = "";
   for (let n = await connection.read(chunk); n !== null; n = await connection.read(chunk)) {
     report += new TextDecoder().decode(chunk.subarray(0, n));
   }
-  const took = passed();
   tryClose(connection);
-  return Number(report) * 8 / took;
+  return Number(report);
 }
 
 /** @returns Round trips of `count` echoes over one connection, in milliseconds. */
-export async function measureEchoes(address: string, count: number): Promise<number[]> {
-  const connection = await Deno.connect({ hostname: address, port: METER_PORT });
+export async function measureEchoes(
+  address: string,
+  port: number,
+  count: number,
+): Promise<number[]> {
+  const connection = await Deno.connect({ hostname: address, port });
   connection.setNoDelay(true);
   await connection.write(Uint8Array.of(ECHO));
   const message = new Uint8Array(ECHO_OCTETS);

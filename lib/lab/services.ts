@@ -149,8 +149,8 @@ export async function startWeb(
   await waitFor("the web server", () => accepts(host, "127.0.0.1", 80));
 }
 
-/** Whether a TCP connection within the host succeeds. */
-async function accepts(host: LabHost, address: string, port: number): Promise<boolean> {
+/** Whether a TCP connection from the host succeeds. */
+export async function accepts(host: LabHost, address: string, port: number): Promise<boolean> {
   const script = `exec 3<>"/dev/tcp/$1/$2"`;
   const probe = ["bash", "-c", script, "bash", address, String(port)];
   return (await host.run(probe, { timeoutMs: 1000 })).code === 0;

@@ -4,76 +4,17 @@
  */
 
 import assert from "node:assert/strict";
+import { leftovers, runLab } from "../support/lab_run.ts";
 
-const BINARY = Deno.env.get("HIP_BINARY") ?? "";
-const ignore = Deno.uid() !== 0 || BINARY === "";
+const ignore = Deno.uid() !== 0 || Deno.env.get("HIP_BINARY") === undefined;
 
 /** After these times Ctrl-C comes: while hosts are made, agents start, the exchange runs. */
 const INTERRUPTIONS_MS = [600, 1200, 2000, 2800];
 
-interface Finished {
-  readonly pid: number;
-  /** Stands in the environment of every process of this run. */
-  readonly mark: string;
-  readonly code: number;
-  readonly lines: readonly string[];
-  readonly stderr: string;
-}
-
-/** Runs the demo, interrupted after `interruptMs` when given. */
-async function runDemo(args: readonly string[], interruptMs?: number): Promise<Finished> {
-  const mark = `HIP_DEMO_TEST=${crypto.randomUUID()}`;
-  const [name, value] = mark.split("=") as [string, string];
-  const child = new Deno.Command(BINARY, {
-    args: ["demo", ...args],
-    env: { [name]: value },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const timer = interruptMs === undefined ? undefined : setTimeout(() => {
-    try {
-      child.kill("SIGINT");
-    } catch {
-      // It was faster.
-    }
-  }, interruptMs);
-  const { code, stdout, stderr } = await child.output();
-  clearTimeout(timer);
-  const decoder = new TextDecoder();
-  return {
-    pid: child.pid,
-    mark,
-    code,
-    lines: decoder.decode(stdout).split("\n"),
-    stderr: decoder.decode(stderr),
-  };
-}
-
-/** What a run has left: namespaces and folders that carry its number, processes that its mark. */
-async function leftovers({ pid, mark }: Finished): Promise<string[]> {
-  const prefix = `hiplab-${pid}-`;
-  const { stdout } = await new Deno.Command("ip", { args: ["netns", "list"] }).output();
-  const found = new TextDecoder().decode(stdout).split("\n")
-    .filter((line) => line.startsWith(prefix));
-  for await (const { name } of Deno.readDir(Deno.env.get("TMPDIR") ?? "/tmp")) {
-    if (name.startsWith(prefix)) found.push(name);
-  }
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const environment = await Deno.readTextFile(`/proc/${name}/environ`).catch(() => "");
-    if (environment.includes(mark)) {
-      found.push(await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => name));
-    }
-  }
-  return found;
-}
-
 async function assertFetched(args: readonly string[], path: RegExp): Promise<void> {
-  const finished = await runDemo(args);
-  const { code, lines, stderr } = finished;
+  const run = await runLab(["demo", ...args]);
+  const { code, stdout: text, stderr } = run;
   assert.equal(code, 0, stderr);
-  const text = lines.join("\n");
   for (const packet of ["I1", "R1", "I2", "R2"]) assert.match(text, new RegExp(`-- ${packet} --`));
   assert.ok(
     ["I1", "R1", "I2", "R2", "ESP"].map((name) => text.search(`[-=] ${name} [-=]`))
@@ -87,11 +28,11 @@ async function assertFetched(args: readonly string[], path: RegExp): Promise<voi
   assert.match(text, /^ {2}HIT {12}2001:2\S+ \(/m);
   assert.match(text, /^ {2}SPIs {11}in 0x[0-9a-f]{8}, out 0x[0-9a-f]{8}$/m);
   assert.match(text, path);
-  for (const line of lines) {
+  for (const line of text.split("\n")) {
     assert.ok(line.length <= 80, `${line.length} columns: ${line}`);
     assert.ok(!line.includes("\x1b"), "no colours in a pipe");
   }
-  assert.deepEqual(await leftovers(finished), []);
+  assert.deepEqual(await leftovers(run), []);
 }
 
 Deno.test({
@@ -115,13 +56,13 @@ Deno.test({
   ignore,
   fn: async () => {
     const runs = await Promise.all([
-      runDemo(["--json", "--identity", "ed25519"]),
-      runDemo(["--json"]),
+      runLab(["demo", "--json", "--identity", "ed25519"]),
+      runLab(["demo", "--json"]),
     ]);
     for (const run of runs) {
-      const { code, lines, stderr } = run;
+      const { code, stdout, stderr } = run;
       assert.equal(code, 0, stderr);
-      const result = JSON.parse(lines.join("\n"));
+      const result = JSON.parse(stdout);
       assert.equal(result.connectedTo, result.serverHit);
       assert.equal(result.isReused, true);
       assert.equal(result.secondFetchExchanges, 0);
@@ -136,7 +77,7 @@ for (const interruptMs of INTERRUPTIONS_MS) {
     name: `hip demo, interrupted after ${interruptMs} ms, says so and leaves nothing`,
     ignore,
     fn: async () => {
-      const run = await runDemo([], interruptMs);
+      const run = await runLab(["demo"], interruptMs);
       const { code, stderr } = run;
       // A fast machine may be through by then.
       assert.ok(code === 130 || (code === 0 && interruptMs > 2000), `${code}: ${stderr}`);

@@ -1,0 +1,52 @@
+/** The search for the highest rate without loss, before paths whose limits are known. */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { RateSearch, type RateSearchPlan } from "../../lib/cli/bench_rate_search.ts";
+
+/** Searches before a path that carries up to `capacity` and a sender that can send `ability`. */
+function searchBefore(plan: RateSearchPlan, capacity: number, ability: number) {
+  const search = new RateSearch(plan);
+  const rates: number[] = [];
+  for (let rate = search.rate; rate !== undefined; rate = search.rate) {
+    rates.push(rate);
+    const sent = Math.min(rate, ability);
+    const isLossless = sent <= capacity;
+    const arrived = Math.min(sent, capacity);
+    search.report({ arrived, isLossless, isReached: sent >= rate });
+  }
+  return { best: search.best, rates };
+}
+
+const PLAN: RateSearchPlan = { start: 20_000, factor: 2, resolution: 1.1 };
+
+Deno.test("a search doubles, then halves the span between a passed and a failed rate", () => {
+  const { best, rates } = searchBefore(PLAN, 90_000, Infinity);
+  assert.deepEqual(rates.slice(0, 4), [20_000, 40_000, 80_000, 160_000]);
+  assert.ok(rates.slice(4).every((rate) => rate > 80_000 && rate < 160_000));
+  assert.ok(best <= 90_000 && best > 90_000 / 1.1, String(best));
+});
+
+Deno.test("a search ends within its resolution of any limit, after few trials", () => {
+  fc.assert(fc.property(
+    fc.double({ min: 1000, max: 5e6, noNaN: true }),
+    fc.double({ min: 1000, max: 1e6, noNaN: true }),
+    (capacity, start) => {
+      const { best, rates } = searchBefore({ ...PLAN, start }, capacity, Infinity);
+      assert.ok(best <= capacity && best >= capacity / 1.1 * (1 - 1e-9));
+      assert.ok(rates.length <= 20, String(rates.length));
+    },
+  ));
+});
+
+Deno.test("a search ends where the sender does, with the rate that it reached", () => {
+  const { best, rates } = searchBefore(PLAN, Infinity, 150_000);
+  assert.equal(best, 150_000);
+  assert.deepEqual(rates, [20_000, 40_000, 80_000, 160_000]);
+});
+
+Deno.test("a path that carries nothing has no rate, and is given up", () => {
+  const { best, rates } = searchBefore(PLAN, 0, Infinity);
+  assert.equal(best, 0);
+  assert.ok(rates.length < 10);
+});
