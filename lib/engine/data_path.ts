@@ -23,6 +23,7 @@ import type { AssociationHandle, HitPair } from "../hip/association_context.ts";
 import { isHit } from "../identity/hit.ts";
 import type { LsiTable } from "../identity/lsi.ts";
 import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
+import { isTcpSyn, lowerMss } from "../wire/tcp_mss.ts";
 import type { Audit } from "./audit.ts";
 import { type OutgoingPacket, outgoingPacket, type TableSizes } from "./effects.ts";
 import { packetTooBigAnswer, unreachableAnswer } from "./inner_answers.ts";
@@ -144,6 +145,7 @@ export class DataPath {
   }
 
   #sendIfItFits(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
+    if (isTcpSyn(buffer)) lowerMss(buffer, sa.innerLimit);
     return buffer.length > sa.innerLimit && isPathMtuInForce(sa, now)
       ? this.#refuseTooBig(now, sa, buffer)
       : this.#send(now, sa, buffer);
@@ -268,8 +270,17 @@ export class DataPath {
       awaiting?.handleData(now, spi);
     }
     if (reason !== undefined) return "consumed";
+    if (isTcpSyn(buffer)) this.#lowerMssOfPeer(buffer);
     const refused = this.#lsiPath.isUsed ? this.#lsiPath.toApplication(buffer) : undefined;
     return refused === undefined ? "deliver" : this.#drop(refused);
+  }
+
+  /** What a peer asks for in its SYN has to fit the way back. */
+  #lowerMssOfPeer(syn: PacketBuffer): void {
+    const { bytes, start } = syn;
+    const [local, peer] = [start + INNER_DESTINATION, start + INNER_SOURCE];
+    const sa = this.saDatabase.outboundFor(bytes, local, bytes, peer);
+    if (sa !== undefined) lowerMss(syn, sa.innerLimit);
   }
 
   /** A drop that leaves the ESP header where it was. */

@@ -16,6 +16,7 @@ import { ESP } from "../support/engine_story.ts";
 import { tooBig, unreachable } from "../support/icmp_errors.ts";
 import { testIdentity } from "../support/identities.ts";
 import { PEER_ADDRESS, saPair } from "../support/sa_pair.ts";
+import { tcpPacket } from "../support/tcp_packets.ts";
 
 const VERSIONS = [4, 6] as const;
 const SUITE = espSuite(13);
@@ -125,6 +126,25 @@ Deno.test("ESP-217 ESP-218 what was reported is forgotten after its time, which 
     pair.advance(seconds(1));
     assert.equal(passes(pair, 1400), true);
   }
+});
+
+Deno.test("TCP learns of a smaller path from SYN and SYN-ACK, at the end that was told of it", () => {
+  const { pair, sent } = talking(4);
+  const { a, b } = pair;
+  const syn = (from: End, to: End, flags: number) => {
+    to.delivered.length = 0;
+    const options = Uint8Array.of(2, 4, 1340 >> 8, 1340 & 0xff);
+    pair.sendInner(from, tcpPacket({ source: from.hit, destination: to.hit, flags, options }));
+    const [packet] = to.delivered;
+    assert.equal(upperLayerChecksum(from.hit, to.hit, 6, packet!, 40), 0);
+    return (packet![62]! << 8) | packet![63]!;
+  };
+  assert.deepEqual([syn(a, b, 0x02), syn(b, a, 0x12)], [1340, 1340]);
+  pair.inject(a, tooBig(sent, 1350));
+  const mss = innerMtu(SUITE, 1350, { family: 4 }) - 60;
+  assert.deepEqual([syn(a, b, 0x02), syn(b, a, 0x12)], [mss, mss]);
+  // Without SYN the same octets are nobody's business.
+  assert.deepEqual([syn(a, b, 0x10), syn(b, a, 0x10)], [1340, 1340]);
 });
 
 Deno.test("ESP-211 what UDP takes of a smaller path is taken off as well", () => {
