@@ -81,13 +81,13 @@ export class IcmpInput {
   }
 
   #handleAboutHip(error: IcmpError): DropReason | undefined {
-    const { payload, source, destination } = error.quoted;
+    const { payload, source, destination, peerPort } = error.quoted;
     if (payload.length < HIP_FIELD.receiverHit + 16) return "icmp-malformed";
     const association = this.#parts.associations.find(...hitsOf(error.quoted));
     if (association === undefined) return "icmp-not-ours";
     // What is too big of HIP the system cuts up.
     if (error.kind !== "unreachable") return "icmp-no-use";
-    const way = { local: source, peer: destination };
+    const way = { local: source, peer: destination, peerPort };
     return association.noteUnreachable(way, error.isProhibited) ? undefined : "icmp-no-use";
   }
 }

@@ -240,7 +240,8 @@ function openPath(
   const openSocket = (protocol: number, family: IpFamily) => {
     // Control packets, which are few, pass wherever anything does.
     const discoversPathMtu = protocol === NEXT_HEADER.esp && config.pathMtuDiscovery;
-    const socket = platform.openIpSocket(protocol, family, { discoversPathMtu });
+    const { udpPort } = config;
+    const socket = platform.openIpSocket(protocol, family, { discoversPathMtu, udpPort });
     undo.push("Closing a raw socket", () => socket.close());
     return socket;
   };

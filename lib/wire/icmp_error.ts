@@ -17,15 +17,13 @@ import {
   NEXT_HEADER,
 } from "./ipv6.ts";
 import { UDP_HEADER_LENGTH, udpDestinationPort } from "./udp.ts";
+import { classifyUdp, ZERO_MARKER_LENGTH } from "./udp_encapsulation.ts";
 
 /** Octets of type, code, checksum and the four that follow. */
 const MESSAGE_HEADER_LENGTH = 8;
 
 /** Octets of an IPv6 fragment header (RFC 8200 §4.5). */
 const FRAGMENT_HEADER_LENGTH = 8;
-
-/** Octets of zero before a HIP packet in UDP, where ESP has an SPI (RFC 9028 §5.1). */
-const MARKER_LENGTH = 4;
 
 /** What ICMPv6 says in place of "protocol unreachable": Parameter Problem, code 1 (RFC 4443 §3.4). */
 const UNRECOGNIZED_NEXT_HEADER = 1;
@@ -137,16 +135,16 @@ function quotedIpv6(packet: Uint8Array): QuotedPacket | undefined {
   };
 }
 
-/** What a UDP datagram carries: ESP, or HIP behind four octets of zero (RFC 9028 §5.1, §5.11). */
+/** The packet that a UDP datagram carries. */
 function quotedInUdp(packet: QuotedPacket): QuotedPacket | undefined {
   const { payload } = packet;
-  const inside = payload.subarray(UDP_HEADER_LENGTH);
-  if (inside.length < MARKER_LENGTH) return undefined;
-  const isHip = inside.subarray(0, MARKER_LENGTH).every((octet) => octet === 0);
+  const content = classifyUdp(payload, UDP_HEADER_LENGTH, payload.length);
+  if (content !== "hip" && content !== "esp") return undefined;
+  const isHip = content === "hip";
   return {
     ...packet,
     protocol: isHip ? NEXT_HEADER.hip : NEXT_HEADER.esp,
     peerPort: udpDestinationPort(payload),
-    payload: isHip ? inside.subarray(MARKER_LENGTH) : inside,
+    payload: payload.subarray(UDP_HEADER_LENGTH + (isHip ? ZERO_MARKER_LENGTH : 0)),
   };
 }

@@ -8,6 +8,7 @@ import type { ControlSettings } from "../../lib/hip/constants.ts";
 import { PACKET } from "../../lib/wire/hip/code_points.ts";
 import { HIP_FIELD } from "../../lib/wire/hip/packet.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { udpPayload } from "../../lib/wire/udp_encapsulation.ts";
 import { End, EnginePair } from "../support/engine_pair.ts";
 import { ESP, swallowing, typeOf } from "../support/engine_story.ts";
 import { noRoute, tooBig, unreachable } from "../support/icmp_errors.ts";
@@ -86,6 +87,14 @@ Deno.test("BEX-010 where ICMP says that nobody is there the wait is shorter, els
   const silent = makePair();
   unanswered(silent, 3000);
   assert.equal(stateOf(silent), "I1-SENT");
+});
+
+Deno.test("BEX-010 the same holds of the peer's UDP port", () => {
+  const pair = makePair(6, { transport: "udp" });
+  const [i1] = unanswered(pair, 3000, noRoute);
+  assert.deepEqual([i1!.protocol, i1!.peerPort], [17, 10500]);
+  assert.equal(stateOf(pair), "E-FAILED");
+  assert.deepEqual(drops(pair.a), {});
 });
 
 Deno.test("BEX-010 one way that leads nowhere does not shorten the wait for the other one", () => {
@@ -168,7 +177,12 @@ Deno.test("ESP-210 errors that quote what this host did not send are refused, ea
     [unreachable(strange(HIP_FIELD.receiverHit + 9)), "icmp-not-ours"],
     // Ours, but no I1 went there.
     [unreachable({ ...i1!, destination: parseIpAddress("192.0.2.77") }), "icmp-no-use"],
-    [unreachable({ ...i1!, protocol: 17 }), "icmp-not-ours"],
+    [unreachable({ ...i1!, protocol: 17, peerPort: 10500 }), "icmp-not-ours"],
+    // None went there in UDP.
+    [
+      unreachable({ ...i1!, protocol: 17, peerPort: 10500, bytes: udpPayload(i1!.bytes) }),
+      "icmp-no-use",
+    ],
     [unreachable({ ...i1!, bytes: i1!.bytes.subarray(0, 8) }), "icmp-malformed"],
   ];
   const good = unreachable(i1!);

@@ -11,6 +11,7 @@ import { upperLayerChecksum } from "../../lib/wire/checksum.ts";
 import { buildIcmpv6Echo } from "../../lib/wire/icmpv6.ts";
 import { ipv6Destination, ipv6Source } from "../../lib/wire/ipv6.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { isEsp } from "../support/datagrams.ts";
 import { End, EnginePair } from "../support/engine_pair.ts";
 import { ESP } from "../support/engine_story.ts";
 import { tooBig, unreachable } from "../support/icmp_errors.ts";
@@ -21,7 +22,7 @@ import { tcpPacket } from "../support/tcp_packets.ts";
 const VERSIONS = [4, 6] as const;
 const SUITE = espSuite(13);
 
-/** Alice and Bob, who have spoken; the last ESP packet from Alice. */
+/** Alice and Bob, who have spoken; the last ESP packet. */
 function talking(
   version: 4 | 6,
   settings: Partial<ControlSettings> = {},
@@ -32,7 +33,7 @@ function talking(
   const pair = new EnginePair(end("alice", 1), end("bob", 2));
   pair.introduce(pair.a, pair.b);
   pair.ping(pair.a, pair.b);
-  return { pair, sent: pair.wire.findLast(({ protocol }) => protocol === ESP)! };
+  return { pair, sent: pair.wire.findLast(isEsp)! };
 }
 
 /** Whether an inner packet of this length gets from Alice to Bob. */
@@ -60,12 +61,19 @@ function limitOf(pair: EnginePair): number {
 
 const UNLIMITED = 3999;
 
-for (const version of VERSIONS) {
-  Deno.test(`ESP-209 ESP-211 ESP-212 a smaller path over IPv${version} is told to the sender of the next packet that is too long`, () => {
-    const { pair, sent } = talking(version);
+const WAYS = VERSIONS.flatMap((version) =>
+  (["raw", "udp"] as const).map((transport) => ({ version, transport }))
+);
+
+for (const { version, transport } of WAYS) {
+  const isUdp = transport === "udp";
+  const over = isUdp ? `UDP and IPv${version}` : `IPv${version}`;
+  Deno.test(`ESP-209 ESP-211 ESP-212 a smaller path over ${over} is told to the sender of the next packet that is too long`, () => {
+    const { pair, sent } = talking(version, { transport });
+    assert.equal(sent.protocol, isUdp ? 17 : ESP);
     assert.equal(limitOf(pair), UNLIMITED);
     pair.inject(pair.a, tooBig(sent, 1400));
-    const mtu = innerMtu(SUITE, 1400, { family: version });
+    const mtu = innerMtu(SUITE, 1400, { family: version, isUdp });
     assert.equal(limitOf(pair), mtu);
     assert.equal(passes(pair, mtu + 1), false);
     const [answer] = pair.a.delivered;
@@ -80,8 +88,8 @@ for (const version of VERSIONS) {
     assert.ok(pair.a.engine.status().drops["tun-too-big"]! >= 1);
   });
 
-  Deno.test(`ESP-210 over IPv${version} only an error that quotes a late packet of this SA, from here to there, counts`, () => {
-    const { pair, sent } = talking(version);
+  Deno.test(`ESP-210 over ${over} only an error that quotes a late packet of this SA, from here to there, counts`, () => {
+    const { pair, sent } = talking(version, { transport });
     const { a } = pair;
     const stranger = parseIpAddress(version === 4 ? "192.0.2.99" : "2001:db8::99");
     const withOctet = (at: number) => {
@@ -96,12 +104,17 @@ for (const version of VERSIONS) {
       withOctet(7),
       { ...sent, destination: stranger },
       { ...sent, source: stranger },
+      // Over what the SA does not pass.
+      isUdp ? { ...sent, protocol: ESP } : { ...sent, protocol: 17, peerPort: 10500 },
+      ...(isUdp ? [{ ...sent, peerPort: 10501 }] : []),
     ];
     for (const forgery of forgeries) pair.inject(a, tooBig(forgery, 1280));
     assert.equal(a.engine.status().drops["icmp-not-ours"], forgeries.length);
     assert.equal(limitOf(pair), UNLIMITED);
   });
+}
 
+for (const version of VERSIONS) {
   Deno.test(`ESP-216 ESP-219 no report over IPv${version} takes applications below 1280 octets`, () => {
     const { pair, sent } = talking(version);
     for (const mtu of [1280, 576, 68, 1]) pair.inject(pair.a, tooBig(sent, mtu));

@@ -18,6 +18,8 @@ import {
   ipv6Source,
   NEXT_HEADER,
 } from "../../lib/wire/ipv6.ts";
+import { buildUdpDatagram } from "../../lib/wire/udp.ts";
+import { HIP_UDP_PORT } from "../../lib/wire/udp_encapsulation.ts";
 
 /** "Protocol unreachable", on its way to whoever sent `about`; for IPv6 what a host says there. */
 export function unreachable(about: OutgoingPacket): OutgoingPacket {
@@ -64,11 +66,11 @@ export function tooBig(about: OutgoingPacket, mtu: number): OutgoingPacket {
 
 type Build = (quoted: Uint8Array, router: Uint8Array) => Uint8Array;
 
-function message(
-  { source, destination, protocol, bytes }: OutgoingPacket,
-  build4: Build,
-  build6: Build,
-): OutgoingPacket {
+function message(about: OutgoingPacket, build4: Build, build6: Build): OutgoingPacket {
+  const { source, destination, protocol } = about;
+  const bytes = protocol === NEXT_HEADER.udp
+    ? buildUdpDatagram(source, HIP_UDP_PORT, destination, about.peerPort!, about.bytes)
+    : about.bytes;
   const path = { destination: source, trafficClass: 0, hopLimit: 60 };
   if (isIpv4(source)) {
     const router = parseIpAddress("203.0.113.9");
