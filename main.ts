@@ -1,12 +1,15 @@
 /**
  * The program: hands arguments, environment and the operating system to the command line. Only
- * this file and `job_worker.ts` import `ffi/`.
+ * this file, `job_worker.ts` and `data_worker.ts` import `ffi/`.
  */
 
 import { linuxPlatform } from "./ffi/linux_platform.ts";
 import { runCli } from "./lib/cli/run.ts";
 
 if (import.meta.main) {
-  const platform = linuxPlatform(new URL("./job_worker.ts", import.meta.url));
+  const platform = linuxPlatform(
+    new URL("./job_worker.ts", import.meta.url),
+    new URL("./data_worker.ts", import.meta.url),
+  );
   Deno.exit(await runCli(Deno.args, platform, Deno.env.toObject()));
 }

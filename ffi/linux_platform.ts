@@ -1,6 +1,7 @@
 /** Linux as the program's `Platform`: every port on its system calls. */
 
 import type { Platform } from "../lib/runtime/ports.ts";
+import { makeBell } from "./bell.ts";
 import { openIpSocket } from "./ip_socket.ts";
 import { libc } from "./libc.ts";
 import { openLibcrypto } from "./libcrypto.ts";
@@ -11,8 +12,11 @@ import { makeReadiness } from "./readiness.ts";
 import { openTun } from "./tun_device.ts";
 import { openUdpSocket } from "./udp_socket.ts";
 
-/** @param jobWorkerUrl The module of workers that use the system's libcrypto. */
-export function linuxPlatform(jobWorkerUrl: URL): Platform {
+/**
+ * @param jobWorkerUrl The module of workers that use the system's libcrypto.
+ * @param dataWorkerUrl The module of data threads.
+ */
+export function linuxPlatform(jobWorkerUrl: URL, dataWorkerUrl: URL): Platform {
   return {
     euid: () => libc.geteuid(),
     openTun,
@@ -23,6 +27,8 @@ export function linuxPlatform(jobWorkerUrl: URL): Platform {
     openEspProvider: openLibcrypto,
     openPublicKeyProvider: openLibcryptoPublicKeys,
     openDigest: openLibcryptoDigest,
+    makeBell,
     jobWorkerUrl,
+    dataWorkerUrl,
   };
 }

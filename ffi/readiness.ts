@@ -1,13 +1,12 @@
 /**
  * `Readiness` on poll(2). The call runs on a thread of the runtime's pool, so that it may block;
- * one eventfd beside the sources lets `wake` end it.
+ * a bell beside the sources lets `wake` end it.
  */
 
-import type { Pollable, Readiness } from "../lib/runtime/ports.ts";
-import { checked } from "./errno.ts";
-import { EFD_CLOEXEC, EFD_NONBLOCK, LITTLE, POLLFD, POLLIN } from "./layouts.ts";
+import type { Bell, Pollable, Readiness } from "../lib/runtime/ports.ts";
+import { makeBell } from "./bell.ts";
 import { libc } from "./libc.ts";
-import { Struct } from "./memory.ts";
+import { PollTable } from "./poll_table.ts";
 
 /** The longest that poll(2) takes, in milliseconds. */
 const LONGEST_WAIT = 2 ** 31 - 1;
@@ -18,26 +17,19 @@ export function makeReadiness(sources: readonly Pollable[]): Readiness {
 }
 
 class PollReadiness implements Readiness {
-  readonly #eventDescriptor: number;
-  readonly #table: Struct;
-  readonly #count: number;
-  readonly #counter = new Uint8Array(new ArrayBuffer(8));
+  readonly #bell: Bell;
+  readonly #table: PollTable;
   #isWoken = false;
   #isClosed = false;
   #waiting: Promise<unknown> | undefined;
 
   constructor(sources: readonly Pollable[]) {
-    this.#eventDescriptor = checked(
-      "make an eventfd",
-      libc.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-    );
-    const descriptors = [this.#eventDescriptor, ...sources.map((source) => source.descriptor)];
-    this.#count = descriptors.length;
-    this.#table = new Struct(this.#count * POLLFD.SIZE);
-    descriptors.forEach((descriptor, i) => {
-      this.#table.view.setInt32(i * POLLFD.SIZE + POLLFD.descriptor, descriptor, LITTLE);
-      this.#table.view.setInt16(i * POLLFD.SIZE + POLLFD.events, POLLIN, LITTLE);
-    });
+    this.#bell = makeBell();
+    this.#table = new PollTable([this.#bell, ...sources]);
+  }
+
+  setWatched(source: Pollable, isWatched: boolean): void {
+    this.#table.setWatched(source, isWatched);
   }
 
   async wait(timeoutMs: number | undefined): Promise<void> {
@@ -47,20 +39,20 @@ class PollReadiness implements Readiness {
         ? -1
         : Math.min(LONGEST_WAIT, Math.max(0, Math.ceil(timeoutMs)));
       // A failure of poll (EINTR, ENOMEM) is a wait that ended early: every source is looked at.
-      this.#waiting = libc.pollBlocking(this.#table.bytes, BigInt(this.#count), timeout);
+      this.#waiting = libc.pollBlocking(this.#table.bytes, this.#table.count, timeout);
       await this.#waiting;
       this.#waiting = undefined;
     }
     if (this.#isWoken && !this.#isClosed) {
       this.#isWoken = false;
-      libc.eventfd_read(this.#eventDescriptor, this.#counter);
+      this.#bell.silence();
     }
   }
 
   wake(): void {
     if (this.#isWoken || this.#isClosed) return;
     this.#isWoken = true;
-    libc.eventfd_write(this.#eventDescriptor, 1n);
+    this.#bell.ring();
   }
 
   async close(): Promise<void> {
@@ -68,6 +60,6 @@ class PollReadiness implements Readiness {
     this.wake();
     this.#isClosed = true;
     await this.#waiting;
-    libc.close(this.#eventDescriptor);
+    this.#bell.close();
   }
 }

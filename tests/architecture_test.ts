@@ -91,7 +91,7 @@ const FORBIDDEN: readonly [path: string, text: string, problem: string][] = [
   [
     "lib/runtime/x.ts",
     `import { y } from "../../ffi/y.ts";`,
-    "lib/runtime/x.ts:1 imports ffi/y.ts: only main.ts and job_worker.ts may import ffi/",
+    "lib/runtime/x.ts:1 imports ffi/y.ts: only main.ts and the modules of workers may import ffi/",
   ],
   [
     "lib/runtime/x.ts",

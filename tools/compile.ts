@@ -11,7 +11,7 @@
 import { dirname } from "node:path";
 
 /** Loaded by URL at run time, so `deno compile` does not find them by itself. */
-const WORKERS = ["job_worker.ts", "lib/runtime/portable_job_worker.ts"];
+const WORKERS = ["job_worker.ts", "data_worker.ts", "lib/runtime/portable_job_worker.ts"];
 
 async function exists(path: string): Promise<boolean> {
   try {

@@ -91,24 +91,63 @@ export const DROP_REASONS = {
   "udp-too-short": "datagram of less than four octets that is no keepalive",
   "udp-reserved-spi": "datagram that begins with an SPI of 1 to 255",
   "send-failed": "the system refused to send",
+  "thread-busy": "the next thread on its way has too much to do",
 } as const;
 
 export type DropReason = keyof typeof DROP_REASONS;
 
+const REASONS = Object.keys(DROP_REASONS) as DropReason[];
+const INDEXES: ReadonlyMap<DropReason, number> = new Map(REASONS.map((reason, i) => [reason, i]));
+
+/** A reason as a number, which is the same in all threads of this program. */
+export function dropReasonIndex(reason: DropReason): number {
+  return INDEXES.get(reason)!;
+}
+
+/** The reason that has this number. */
+export function dropReasonAt(index: number): DropReason {
+  return REASONS[index]!;
+}
+
+/** Octets of memory for all counters. */
+export const DROP_COUNTERS_SIZE = REASONS.length * 8;
+
 /** One counter per reason; they only grow. */
 export class DropCounters {
-  readonly #counts = new Map<DropReason, number>();
+  /** Whole numbers, exact up to 2^53. */
+  readonly #counts: Float64Array;
+
+  /**
+   * @param memory `DROP_COUNTERS_SIZE` octets, all zero at first, where other threads may read what
+   *   one counts; its own without it.
+   */
+  constructor(memory: ArrayBufferLike = new ArrayBuffer(DROP_COUNTERS_SIZE)) {
+    this.#counts = new Float64Array(memory, 0, REASONS.length);
+  }
 
   count(reason: DropReason): void {
-    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
+    this.#counts[INDEXES.get(reason)!]! += 1;
   }
 
   get(reason: DropReason): number {
-    return this.#counts.get(reason) ?? 0;
+    return this.#counts[INDEXES.get(reason)!]!;
   }
 
   /** The counters that are not zero, by name. */
   toJSON(): Partial<Record<DropReason, number>> {
-    return Object.fromEntries(this.#counts) as Partial<Record<DropReason, number>>;
+    const counted = REASONS.map((reason, i) => [reason, this.#counts[i]!] as const);
+    return Object.fromEntries(counted.filter(([, count]) => count > 0));
   }
+}
+
+/** The sum of several tables of counters, by name. */
+export function sumOfDrops(
+  ...tables: readonly Partial<Record<DropReason, number>>[]
+): Partial<Record<DropReason, number>> {
+  const sum: Partial<Record<DropReason, number>> = {};
+  for (const reason of REASONS) {
+    const count = tables.reduce((total, table) => total + (table[reason] ?? 0), 0);
+    if (count > 0) sum[reason] = count;
+  }
+  return sum;
 }

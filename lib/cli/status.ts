@@ -124,7 +124,7 @@ function associationCells(association: AssociationReport): string[] {
 
 /** What carries packets, and which help of the kernel is in use. */
 function dataPath({ espProvider, dataPath }: StatusReport): string {
-  const { tunChecksums, tunSegments, tunJoins, socketBatches } = dataPath;
+  const { threads, tunChecksums, tunSegments, tunJoins, socketBatches } = dataPath;
   const tun = tunSegments
     ? "super-segments"
     : tunChecksums
@@ -133,7 +133,8 @@ function dataPath({ espProvider, dataPath }: StatusReport): string {
     ? "joined segments"
     : "plain packets";
   const sockets = socketBatches ? "batches" : "single packets";
-  return `user space, ${espProvider}; TUN ${tun}, sockets ${sockets}`;
+  const workers = threads > 0 ? `, ${threads} threads` : "";
+  return `user space, ${espProvider}${workers}; TUN ${tun}, sockets ${sockets}`;
 }
 
 function dnsState({ dns }: StatusReport): string {

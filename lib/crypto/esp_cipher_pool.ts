@@ -66,14 +66,19 @@ export class EspCipherPool implements EspProvider {
     return new PooledOpener(this, suiteId, this.#store(suiteId, keys));
   }
 
+  /** What was stored; borrowed. */
+  keysOf({ suiteId, slot }: { readonly suiteId: number; readonly slot: number }): EspKeys {
+    const { encryptionKeyLength, saltLength, authenticationKeyLength } = espSuite(suiteId);
+    const split = encryptionKeyLength + saltLength;
+    return {
+      encryption: this.#keys.view(slot, 0, split),
+      authentication: this.#keys.view(slot, split, split + authenticationKeyLength),
+    };
+  }
+
   /** The provider's cipher for keys that were stored; from now on its owner is among the living. */
   enliven<T extends EspSealer | EspOpener>(owner: PooledCipher<T>): T {
-    const { encryptionKeyLength, saltLength, authenticationKeyLength } = espSuite(owner.suiteId);
-    const split = encryptionKeyLength + saltLength;
-    const cipher = owner.make(this.#provider, {
-      encryption: this.#keys.view(owner.slot, 0, split),
-      authentication: this.#keys.view(owner.slot, split, split + authenticationKeyLength),
-    });
+    const cipher = owner.make(this.#provider, this.keysOf(owner));
     if (this.#living.length < this.#limit) this.#living.push(owner);
     else this.#living[this.#replaced()] = owner;
     return cipher;
@@ -132,6 +137,10 @@ abstract class PooledCipher<T extends EspSealer | EspOpener> {
 
   /** The provider's cipher with these keys, which are copied. */
   abstract make(provider: EspProvider, keys: EspKeys): T;
+
+  storedKeys(): EspKeys | undefined {
+    return this.#isWiped ? undefined : this.#pool.keysOf(this);
+  }
 
   get isAlive(): boolean {
     return this.#cipher !== undefined;

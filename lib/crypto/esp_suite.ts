@@ -90,6 +90,8 @@ export interface EspTransform {
    * extended numbers. May be changed between packets; absent: false.
    */
   omitsHigh?: boolean;
+  /** The keys, where they are stored, for another provider; borrowed, undefined once wiped. */
+  storedKeys?(): EspKeys | undefined;
 }
 
 /** Seals the packets of one outbound SA. */

@@ -14,8 +14,10 @@ import { auditEventOf } from "../esp/audit_event.ts";
 import { decapsulate } from "../esp/decapsulate.ts";
 import { encapsulate } from "../esp/encapsulate.ts";
 import { InnerFragments, isInnerFragment } from "../esp/inner_fragments.ts";
+import type { Refusal } from "../esp/lane_records.ts";
 import { isPathMtuInForce } from "../esp/path_mtu.ts";
 import { SaDatabase } from "../esp/sa_database.ts";
+import type { DatagramOutcome, SaNews, SaOffload, TunOutcome } from "../esp/sa_offload.ts";
 import { type InboundSa, NO_REKEY_LIMITS, type OutboundSa } from "../esp/security_association.ts";
 import type { Association } from "../hip/association.ts";
 import type { ControlSettings } from "../hip/constants.ts";
@@ -61,6 +63,8 @@ export interface DataPathOwner {
   staged(now: Instant, localHit: Uint8Array, peerHit: Uint8Array, packets: number): void;
   /** Sends an ESP packet that had waited. */
   transmit(packet: OutgoingPacket): void;
+  /** Gives an inner packet that had waited to the data thread that works on its SA. */
+  passOn(packet: Uint8Array): void;
   /** Hands an inner packet to the applications. */
   deliver(packet: Uint8Array): void;
   /** An SA carries nothing any more: its numbers or its keys are used up. */
@@ -77,7 +81,21 @@ export interface DataPathParts {
   readonly limits: Pick<ControlSettings, "maxAssociations" | "maxPendingI2" | "stagedLifetime">;
 }
 
-export class DataPath {
+/** The data path, as whoever runs data threads sees it. */
+export interface ThreadSide {
+  /** Memory of a `SpiFilter` that knows every inbound SA. */
+  readonly knownSpis: SharedArrayBuffer;
+  /** Data threads take over SAs that carry data from now on; undefined: there are none any more. */
+  setOffload(offload: SaOffload | undefined): void;
+  /** Judges an inner packet that a thread has opened, before it is delivered. */
+  handleInnerPacket(buffer: PacketBuffer): void;
+  /** Something has happened to an SA that was lent. */
+  handleNews(now: Instant, sa: InboundSa | OutboundSa, news: SaNews): void;
+  /** A thread has refused a packet, and counted it. */
+  handleRefusal(now: Instant, refusal: Refusal): void;
+}
+
+export class DataPath implements ThreadSide {
   readonly saDatabase: SaDatabase;
   readonly #owner: DataPathOwner;
   readonly #drops: DropCounters;
@@ -89,6 +107,7 @@ export class DataPath {
   readonly #fragments = new InnerFragments();
   readonly #tooBigBudget = new PerSecond(TOO_BIG_PER_SECOND);
   readonly #scratch = new PacketBuffer(STAGED_CAPACITY);
+  #offload: SaOffload | undefined;
 
   constructor(owner: DataPathOwner, parts: DataPathParts) {
     this.#owner = owner;
@@ -101,10 +120,18 @@ export class DataPath {
     this.#staging = new Staging(stagedLifetime);
   }
 
+  get knownSpis(): SharedArrayBuffer {
+    return this.saDatabase.spiFilter;
+  }
+
+  setOffload(offload: SaOffload | undefined): void {
+    this.#offload = offload;
+  }
+
   // ---- outbound --------------------------------------------------------------------------------
 
   /** See `Engine.handleTunPacket`. */
-  handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+  handleTunPacket(now: Instant, buffer: PacketBuffer): TunOutcome {
     const { bytes, start } = buffer;
     if (this.#lsiPath.isUsed && isIpv4Packet(buffer)) return this.#handleIpv4(now, buffer);
     if (buffer.length < IPV6_HEADER || bytes[start]! >> 4 !== 6) {
@@ -118,7 +145,7 @@ export class DataPath {
   }
 
   /** RFC 7401 §6.1 step 2: local policy names a source, then all is as if the packet had had it. */
-  #chooseSource(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+  #chooseSource(now: Instant, buffer: PacketBuffer): TunOutcome {
     const { bytes, start } = buffer;
     const peerHit = bytes.slice(start + INNER_DESTINATION, start + INNER_DESTINATION + 16);
     const localHit = isHit(peerHit) ? this.#owner.localHitFor(peerHit) : undefined;
@@ -129,7 +156,7 @@ export class DataPath {
   }
 
   /** A program that knows only IPv4 has written to an LSI. */
-  #handleIpv4(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+  #handleIpv4(now: Instant, buffer: PacketBuffer): TunOutcome {
     const outcome = this.#lsiPath.fromApplication(now, buffer);
     if (outcome === "waiting") return "consumed";
     if (typeof outcome === "string") return this.#drop(outcome);
@@ -144,14 +171,15 @@ export class DataPath {
     return this.saDatabase.outboundFor(bytes, source, bytes, destination);
   }
 
-  #sendIfItFits(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
+  #sendIfItFits(now: Instant, sa: OutboundSa, buffer: PacketBuffer): TunOutcome {
     if (isTcpSyn(buffer)) lowerMss(buffer, sa.innerLimit);
     return buffer.length > sa.innerLimit && isPathMtuInForce(sa, now)
       ? this.#refuseTooBig(now, sa, buffer)
       : this.#send(now, sa, buffer);
   }
 
-  #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
+  #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): TunOutcome {
+    if (sa.isOffloaded || this.#lend(now, sa)) return "offloaded";
     const reason = encapsulate(sa, buffer);
     if (sa.isRekeyDue) this.#askForRekey(now, sa);
     if (!sa.isWatched) this.#owner.unwatched(now, sa);
@@ -160,6 +188,13 @@ export class DataPath {
     const event = auditEventOf(reason);
     if (event !== undefined) this.#audit.noteSent(now, event, sa.spi, sa.sequenceLow, sa);
     return this.#drop(reason);
+  }
+
+  /** Lends an SA to a data thread, once there is somebody to look after what it sends. */
+  #lend(now: Instant, sa: OutboundSa): boolean {
+    if (this.#offload === undefined) return false;
+    if (!sa.isWatched) this.#owner.unwatched(now, sa);
+    return sa.isWatched && this.#offload.takeOutbound(sa);
   }
 
   /** What waits for an SA, or finds one that is at its end: then another one is negotiated. */
@@ -182,7 +217,7 @@ export class DataPath {
    * ESP is for whole datagrams (RFC 4303 §3.3.4). One that was cut up here may be cut up again
    * behind ESP, by the system: nobody is told that it is too big.
    */
-  #handleFragment(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+  #handleFragment(now: Instant, buffer: PacketBuffer): TunOutcome {
     const whole = this.#fragments.take(now, buffer.contents());
     if (typeof whole === "number") {
       for (let lost = 0; lost < whole; lost++) this.#drops.count("tun-fragment");
@@ -218,6 +253,10 @@ export class DataPath {
   releaseStaged({ localHit, peerHit, security }: AssociationHandle): void {
     if (security === undefined) return;
     for (const packet of this.#staging.release(localHit, peerHit)) {
+      if (security.outbound.isOffloaded) {
+        this.#owner.passOn(packet);
+        continue;
+      }
       const buffer = this.#scratch;
       buffer.load(packet);
       const reason = encapsulate(security.outbound, buffer);
@@ -250,7 +289,7 @@ export class DataPath {
   // ---- inbound ---------------------------------------------------------------------------------
 
   /** See `Engine.handleDatagram`; `buffer` holds ESP. */
-  handleEsp(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
+  handleEsp(now: Instant, buffer: PacketBuffer): DatagramOutcome {
     if (buffer.length < ESP_HEADER_LENGTH) return this.#drop("esp-too-short");
     if (buffer.path.isFragment) return this.#refuse(now, buffer, "esp-fragment");
     const spi = espSpi(buffer.bytes, buffer.start);
@@ -259,6 +298,7 @@ export class DataPath {
       this.#owner.unknownSpi(now, buffer);
       return this.#refuse(now, buffer, "esp-unknown-spi");
     }
+    if (sa.isOffloaded && sa.isActive) return "offloaded";
     const reason = decapsulate(sa, buffer);
     if (reason === "esp-hard-limit") this.#owner.spent(now, sa);
     if (reason === "esp-dummy") this.#drops.count(reason);
@@ -270,17 +310,19 @@ export class DataPath {
       awaiting?.handleData(now, spi);
     }
     if (reason !== undefined) return "consumed";
-    if (isTcpSyn(buffer)) this.#lowerMssOfPeer(buffer);
+    if (sa.isFormKnown && !this.#lsiPath.isUsed) this.#offload?.takeInbound(sa);
+    this.handleInnerPacket(buffer);
     const refused = this.#lsiPath.isUsed ? this.#lsiPath.toApplication(buffer) : undefined;
     return refused === undefined ? "deliver" : this.#drop(refused);
   }
 
   /** What a peer asks for in its SYN has to fit the way back. */
-  #lowerMssOfPeer(syn: PacketBuffer): void {
-    const { bytes, start } = syn;
+  handleInnerPacket(buffer: PacketBuffer): void {
+    if (!isTcpSyn(buffer)) return;
+    const { bytes, start } = buffer;
     const [local, peer] = [start + INNER_DESTINATION, start + INNER_SOURCE];
     const sa = this.saDatabase.outboundFor(bytes, local, bytes, peer);
-    if (sa !== undefined) lowerMss(syn, sa.innerLimit);
+    if (sa !== undefined) lowerMss(buffer, sa.innerLimit);
   }
 
   /** A drop that leaves the ESP header where it was. */
@@ -306,6 +348,19 @@ export class DataPath {
       awaitedSas: this.#awaitingData.size,
       stagedPackets: this.#staging.size,
     };
+  }
+
+  // ---- what data threads say -------------------------------------------------------------------
+
+  handleNews(now: Instant, sa: InboundSa | OutboundSa, news: SaNews): void {
+    if (news === "unwatched") this.#owner.unwatched(now, sa as OutboundSa);
+    else if (news === "rekey-due") this.#askForRekey(now, sa);
+    else this.#owner.spent(now, sa);
+  }
+
+  handleRefusal(now: Instant, { reason, spi, sequence, ...path }: Refusal): void {
+    const event = auditEventOf(reason);
+    if (event !== undefined) this.#audit.noteReceived(now, event, spi, sequence, path);
   }
 
   // ---- SAs -------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ import { I2_ERRORS, Notifier } from "../hip/notify.ts";
 import { ResponderDesk } from "../hip/responder_desk.ts";
 import { permits, portsToTry, type Transport } from "../hip/transport.ts";
 import { TimerTable } from "../hip/timers.ts";
+import type { DatagramOutcome, TunOutcome } from "../esp/sa_offload.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { LsiTable } from "../identity/lsi.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
@@ -47,7 +48,7 @@ import type {
 import { Contacts } from "./contacts.ts";
 import { Chronicle } from "./chronicle.ts";
 import { ControlPath } from "./control_path.ts";
-import { DataPath } from "./data_path.ts";
+import { DataPath, type ThreadSide } from "./data_path.ts";
 import type { EngineOptions } from "./engine_options.ts";
 import { IcmpInput } from "./icmp_input.ts";
 import { IdentityTable } from "./identity_table.ts";
@@ -195,9 +196,9 @@ export class Engine {
    * between LSIs.
    *
    * @returns "transmit" when `buffer` has become an ESP packet with its path filled in; "consumed"
-   *   when it was staged or dropped.
+   *   when it was staged or dropped; "offloaded" where there are data threads: see `SaOffload`.
    */
-  handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
+  handleTunPacket(now: Instant, buffer: PacketBuffer): TunOutcome {
     return this.#dataPath.handleTunPacket(now, buffer);
   }
 
@@ -208,7 +209,7 @@ export class Engine {
    * @returns "deliver" when `buffer` has become an inner packet for the applications: IPv6, or IPv4 for a
    *   flow that a program began with an LSI.
    */
-  handleDatagram(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
+  handleDatagram(now: Instant, buffer: PacketBuffer): DatagramOutcome {
     switch (buffer.path.protocol) {
       case NEXT_HEADER.esp:
         return this.#dataPath.handleEsp(now, buffer);
@@ -227,7 +228,7 @@ export class Engine {
     }
   }
 
-  #handleUdp(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
+  #handleUdp(now: Instant, buffer: PacketBuffer): DatagramOutcome {
     switch (classifyUdp(buffer.bytes, buffer.start, buffer.end)) {
       case "esp":
         return this.#dataPath.handleEsp(now, buffer);
@@ -244,6 +245,18 @@ export class Engine {
         this.#drops.count("udp-reserved-spi");
         return "consumed";
     }
+  }
+
+  // ---- data threads ----------------------------------------------------------------------------
+
+  /** What data threads get and say. */
+  get forThreads(): ThreadSide {
+    return this.#dataPath;
+  }
+
+  /** An inner packet for the data thread that has its SA. */
+  pollPassedOn(): Uint8Array | undefined {
+    return this.#outbox.passedOn.shift();
   }
 
   // ---- jobs, timers, the host ------------------------------------------------------------------
@@ -495,6 +508,7 @@ export class Engine {
         staged: (at, localHit, peerHit, packets) =>
           this.#outbox.events.add({ kind: "staged", at, localHit, peerHit, packets }),
         transmit: (packet) => this.#outbox.transmits.push(packet),
+        passOn: (packet) => this.#outbox.passedOn.push(packet),
         deliver: (packet) => this.#outbox.deliveries.push(packet),
         spent: (now, sa) => this.#associations.closeUsedUp(now, sa),
         unknownSpi: (now, buffer) => {

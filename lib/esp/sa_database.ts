@@ -10,6 +10,7 @@ import { bytesEqual } from "../base/bytes.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
 import { HitPairTable } from "../identity/hit_pair_table.ts";
 import { type InboundSa, type OutboundSa, SMALLEST_SPI } from "./security_association.ts";
+import { SPI_FILTER_SIZE, SpiFilter } from "./spi_filter.ts";
 
 /** Most SAs in each direction. */
 export const DEFAULT_SA_LIMIT = 20_000;
@@ -22,6 +23,9 @@ export interface SaPair {
 
 /** Finds SAs for packets. */
 export class SaDatabase {
+  /** Memory of a `SpiFilter` that knows every inbound SA. */
+  readonly spiFilter = new SharedArrayBuffer(SPI_FILTER_SIZE);
+  readonly #knownSpis = new SpiFilter(this.spiFilter);
   readonly #limit: number;
   readonly #inbound = new Map<number, InboundSa>();
   readonly #outbound = new HitPairTable<OutboundSa>();
@@ -93,6 +97,7 @@ export class SaDatabase {
     if (this.#inbound.size >= this.#limit) return false;
     this.#reserved.delete(keyOf(sa.spi));
     this.#inbound.set(keyOf(sa.spi), sa);
+    this.#knownSpis.add(sa.spi);
     return true;
   }
 
@@ -147,6 +152,7 @@ export class SaDatabase {
     const sa = this.#inbound.get(keyOf(spi));
     if (sa === undefined) return false;
     this.#inbound.delete(keyOf(spi));
+    this.#knownSpis.remove(spi);
     sa.wipe();
     return true;
   }
@@ -157,26 +163,6 @@ export class SaDatabase {
     if (sa === undefined) return false;
     this.#drop(sa);
     return true;
-  }
-
-  /** Removes and wipes every SA between two HITs, in both directions. */
-  removePair(localHit: Uint8Array, peerHit: Uint8Array): void {
-    this.removeOutbound(localHit, peerHit);
-    for (const sa of this.#inbound.values()) {
-      if (bytesEqual(sa.localHit, localHit) && bytesEqual(sa.peerHit, peerHit)) {
-        this.removeInbound(sa.spi);
-      }
-    }
-  }
-
-  /** Removes and wipes everything. */
-  clear(): void {
-    for (const sa of this.#inbound.values()) sa.wipe();
-    for (const sa of this.#outbound) sa.wipe();
-    this.#inbound.clear();
-    this.#outbound.clear();
-    this.#outboundBySpi.clear();
-    this.#reserved.clear();
   }
 
   #fileBySpi(sa: OutboundSa): void {

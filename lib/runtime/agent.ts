@@ -5,43 +5,34 @@
  */
 
 import { bytesEqual } from "../base/bytes.ts";
+import { sumOfDrops } from "../base/drop_reason.ts";
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { randomUint32 } from "../base/random.ts";
 import type { EspProvider } from "../crypto/esp_suite.ts";
 import type { AnonymousPeer } from "../engine/anonymous_identities.ts";
 import type { AssociationStatus, EngineEvent } from "../engine/effects.ts";
 import type { Engine } from "../engine/engine.ts";
-import { hostPlan } from "../host/host_plan.ts";
 import { formatHit } from "../identity/hit.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
-import { NEXT_HEADER } from "../wire/ipv6.ts";
 import type { ApiAgent } from "./api_handlers.ts";
-import { associationReport, type DataPathReport, type StatusReport } from "./api_protocol.ts";
+import { associationReport, type StatusReport } from "./api_protocol.ts";
 import { ApiServer } from "./api_server.ts";
 import { systemProblem } from "./atomic_file.ts";
 import type { Config } from "./config.ts";
 import { ContactsFile } from "./contacts_file.ts";
 import { removeProcessId, writeProcessId } from "./daemon.ts";
-import { enableIpv6 } from "./device_ipv6.ts";
-import { EchoClient } from "./echo.ts";
-import { EchoTun } from "./echo_tun.ts";
-import { HostConfigurator } from "./host_configurator.ts";
 import { IdentityStore } from "./identity_store.ts";
 import { WorkerJobRunner } from "./job_runner.ts";
-import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
-import { Loop } from "./loop.ts";
+import type { Loop } from "./loop.ts";
 import { chooseDigest, chooseProvider, makeEngine, requireLibcrypto } from "./make_engine.ts";
 import { NameService } from "./name_service.ts";
-import { NetlinkClient } from "./netlink_client.ts";
 import { ownIdentities } from "./own_identities.ts";
-import type { IpFamily, JobRunner, Platform, Readiness, TunDevice } from "./ports.ts";
-import { describeOpenSockets, leftBehind, openHipSockets } from "./open_sockets.ts";
+import { openPath, type PacketPath } from "./packet_path.ts";
+import type { JobRunner, Platform } from "./ports.ts";
 import { repairHost } from "./repair.ts";
 import type { StatePaths } from "./state_paths.ts";
 import { SYSTEM_CLOCK } from "./system_clock.ts";
-import { SYSTEM_RANDOM } from "./system_random.ts";
-import { describeTransport, openUdpPort } from "./udp_port.ts";
+import { describeTransport } from "./udp_port.ts";
 import { UndoStack } from "./undo_stack.ts";
 import { VERSION } from "./version.ts";
 import { weakChoices } from "./weak_choices.ts";
@@ -124,15 +115,16 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
 
   // 3. The packet paths and the host.
   const events = new Set<(event: EngineEvent) => void>();
-  const path = openPath(surroundings, engine, jobs, events, undo);
-  const { loop, echo, device, dataPath, fault } = path;
+  const usesLibcrypto = espProvider.name === "libcrypto";
+  const path = openPath({ ...surroundings, engine, jobs, usesLibcrypto, events }, undo);
+  const { loop, fault } = path;
   undo.push("Closing all associations", () => closeAssociations(engine, loop));
 
   // 4. Names, once HITs can be bound.
   const names = await NameService.start({
     config,
     paths,
-    interfaceIndex: device.interfaceIndex,
+    interfaceIndex: path.device.interfaceIndex,
     engine,
     ownHits: identities
       .filter(({ isAnonymous }) => !isAnonymous)
@@ -168,10 +160,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
     espProvider,
     jobs,
     engine,
-    loop,
-    echo,
-    device,
-    dataPath,
+    path,
     names,
     events,
     shutdown: () => setTimeout(shutdown, 0),
@@ -180,7 +169,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
     logger.log("debug", `Control socket: ${systemProblem(error)}`)
   );
   const took = (SYSTEM_CLOCK.now() - startedAt).toFixed(0);
-  logger.log("info", `Ready after ${took} ms, device ${device.name}`);
+  logger.log("info", `Ready after ${took} ms, device ${path.device.name}`);
   return { shutdown: () => shutdown(), stopped: end.promise };
 }
 
@@ -215,133 +204,6 @@ async function prepareR1s(engine: Engine, jobs: JobRunner): Promise<void> {
   }
 }
 
-interface PacketPath {
-  readonly loop: Loop;
-  readonly echo: EchoClient;
-  readonly device: TunDevice;
-  readonly dataPath: DataPathReport;
-  readonly udpProblems: readonly string[];
-  readonly hasUdp: boolean;
-  /** Resolves with the reason when the loop ends by itself. */
-  readonly fault: Promise<Error>;
-}
-
-/** Device, sockets, host configuration and the loop over them. */
-function openPath(
-  { config, platform, logger }: Surroundings,
-  engine: Engine,
-  jobs: JobRunner,
-  events: Set<(event: EngineEvent) => void>,
-  undo: UndoStack,
-): PacketPath {
-  const device = platform.openTun(config.interfaceName);
-  undo.push("Closing the TUN device", () => device.close());
-  enableIpv6(device.name);
-  const openSocket = (protocol: number, family: IpFamily) => {
-    // Control packets, which are few, pass wherever anything does.
-    const discoversPathMtu = protocol === NEXT_HEADER.esp && config.pathMtuDiscovery;
-    const { udpPort } = config;
-    const socket = platform.openIpSocket(protocol, family, { discoversPathMtu, udpPort });
-    undo.push("Closing a raw socket", () => socket.close());
-    return socket;
-  };
-  const udp = openUdpPort(config, platform);
-  for (const socket of udp.sockets) {
-    undo.push("Closing a UDP socket", () => socket.close());
-  }
-  if (udp.sockets.length === 0) engine.withdrawUdp();
-  for (const problem of udp.problems) logger.log("warning", problem);
-  const sockets = [
-    ...udp.sockets,
-    openSocket(NEXT_HEADER.hip, 6),
-    openSocket(NEXT_HEADER.hip, 4),
-    openSocket(NEXT_HEADER.esp, 6),
-    openSocket(NEXT_HEADER.esp, 4),
-    openSocket(NEXT_HEADER.icmpv6, 6),
-    openSocket(NEXT_HEADER.icmp, 4),
-  ];
-  const requests = platform.openNetlink([]);
-  undo.push("Closing netlink", () => requests.close());
-  const client = new NetlinkClient(requests);
-  const configurator = new HostConfigurator(client, device.interfaceIndex, logger);
-  undo.push("Restoring addresses, routes and rules", () => {
-    const open = openHipSockets();
-    configurator.restore(leftBehind(open));
-    const remark = describeOpenSockets(open);
-    if (remark !== undefined) logger.log("warning", remark);
-  });
-  const configure = () =>
-    configurator.apply(hostPlan({
-      interfaceIndex: device.interfaceIndex,
-      innerMtu: config.mtu,
-      hits: engine.status().identities.map(({ hit }) => hit),
-      routes: engine.routes,
-    }));
-  configure();
-  events.add((event) => {
-    if (event.kind !== "identity") return;
-    try {
-      configure();
-    } catch (error) {
-      logger.log("warning", `An anonymous HIT could not be configured: ${String(error)}`);
-    }
-  });
-  const notifications = platform.openNetlink(LOCATOR_GROUPS);
-  undo.push("Closing the address monitor", () => notifications.close());
-  const monitor = new LocatorMonitor(notifications, client, device.interfaceIndex);
-
-  const readiness: Readiness = platform.makeReadiness([device, ...sockets, monitor.source]);
-  undo.push("Closing the wait", () => readiness.close());
-  const echo = new EchoClient({
-    now: () => SYSTEM_CLOCK.now(),
-    inject: (packet) => {
-      tun.inject(packet);
-      readiness.wake();
-    },
-  }, randomUint32(SYSTEM_RANDOM) & 0xffff);
-  const tun = new EchoTun(device, () => echo.isWaiting, (packet) => echo.takeReply(packet));
-  const loop = new Loop({
-    engine,
-    tun,
-    sockets,
-    monitor,
-    readiness,
-    jobs,
-    clock: SYSTEM_CLOCK,
-    logger,
-    onEvent: (event) => {
-      for (const listener of events) listener(event);
-    },
-  });
-  let isStopping = false;
-  const running = loop.run();
-  const fault = new Promise<Error>((resolve) => {
-    running.catch((error) => {
-      if (!isStopping) resolve(error instanceof Error ? error : new Error(String(error)));
-    });
-  });
-  undo.push("Stopping the loop", async () => {
-    isStopping = true;
-    loop.stop();
-    await running.catch(() => {});
-  });
-  const dataPath = {
-    tunChecksums: device.offload.checksums,
-    tunSegments: device.offload.segments,
-    tunJoins: device.offload.hasHeader,
-    socketBatches: sockets.every(({ isBatched }) => isBatched),
-  };
-  return {
-    loop,
-    echo,
-    device,
-    dataPath,
-    udpProblems: udp.problems,
-    hasUdp: udp.sockets.length > 0,
-    fault,
-  };
-}
-
 /** CLOSE to every peer, and a while for their CLOSE_ACKs (RFC 7401 §6.14). */
 async function closeAssociations(engine: Engine, loop: Loop): Promise<void> {
   engine.closeAll(SYSTEM_CLOCK.now());
@@ -362,10 +224,7 @@ interface Parts {
   readonly espProvider: EspProvider;
   readonly jobs: JobRunner;
   readonly engine: Engine;
-  readonly loop: Loop;
-  readonly echo: EchoClient;
-  readonly device: TunDevice;
-  readonly dataPath: DataPathReport;
+  readonly path: PacketPath;
   readonly names: NameService;
   readonly events: Set<(event: EngineEvent) => void>;
   readonly shutdown: () => void;
@@ -373,7 +232,7 @@ interface Parts {
 
 /** The agent as the control socket sees it. */
 function makeApiAgent(parts: Parts): ApiAgent {
-  const { engine, loop, echo, names, events } = parts;
+  const { engine, path: { loop, echo }, names, events } = parts;
   const now = () => SYSTEM_CLOCK.now();
   const isReachable = (peerHit: Uint8Array) => {
     const mapping = engine.peers.lookup(now(), peerHit);
@@ -427,24 +286,20 @@ function makeApiAgent(parts: Parts): ApiAgent {
 }
 
 function statusReport(parts: Parts): StatusReport {
-  const { engine, loop, names, device, dataPath, espProvider, jobs, startedAt } = parts;
+  const { engine, path, names, espProvider, jobs, startedAt } = parts;
   const status = engine.status();
   const now = SYSTEM_CLOCK.now();
-  const drops = { ...status.drops };
-  for (const [reason, count] of Object.entries(loop.drops.toJSON())) {
-    const key = reason as keyof typeof drops;
-    drops[key] = (drops[key] ?? 0) + count;
-  }
+  const drops = sumOfDrops(status.drops, ...path.drops());
   return {
     version: VERSION,
     processId: Deno.pid,
     isReady: true,
     upForMs: now - startedAt,
-    interface: device.name,
+    interface: path.device.name,
     transport: parts.transport,
     espProvider: espProvider.name,
     publicKeyProvider: jobs.publicKeys,
-    dataPath,
+    dataPath: path.report(),
     identities: status.identities.map(({ name, hit, kind, isAnonymous, isDefault }) => ({
       name,
       hit: formatHit(hit),

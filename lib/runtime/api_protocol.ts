@@ -110,6 +110,8 @@ export interface DnsReport {
 
 /** How packets are moved; each false where the kernel refuses it. */
 export interface DataPathReport {
+  /** Threads that move packets beside the engine's; 0 before there is data. */
+  readonly threads: number;
   /** The kernel leaves checksums of inner packets to us. */
   readonly tunChecksums: boolean;
   /** The kernel hands over TCP super-segments. */

@@ -131,6 +131,11 @@ export interface Config {
   /** Name of the TUN device, 1 to 15 characters. Default `hip0`. */
   readonly interfaceName: string;
   /**
+   * Whether data is moved by threads of its own, from the first association on. Default yes; `no`
+   * saves their memory.
+   */
+  readonly dataThreads: boolean;
+  /**
    * MTU of the TUN device in octets, 1280 to 9000. Default 1400: on a path of 1,500 octets this
    * leaves room for the longest suite, UDP encapsulation included.
    */
@@ -190,6 +195,7 @@ export const DEFAULT_CONFIG: Config = {
   upstream: [],
   resolver: "auto",
   interfaceName: "hip0",
+  dataThreads: true,
   mtu: 1400,
   pathMtuDiscovery: true,
   pathMtuLifetimeSeconds: DEFAULT_CONTROL_SETTINGS.pathMtuLifetime / 1000,
@@ -232,6 +238,7 @@ export const SETTINGS: { readonly [key: string]: (text: string) => Partial<Confi
   upstream: (text) => ({ upstream: text === "auto" ? [] : list(text).map(address) }),
   resolver: (text) => ({ resolver: oneOf(["auto", "none", "required"] as const, text) }),
   interface: (text) => ({ interfaceName: interfaceName(text) }),
+  data_threads: (text) => ({ dataThreads: yesOrNo(text) }),
   mtu: (text) => ({ mtu: integer(text, 1280, 9000) }),
   path_mtu_discovery: (text) => ({ pathMtuDiscovery: yesOrNo(text) }),
   path_mtu_lifetime: (text) => ({ pathMtuLifetimeSeconds: span(text, "60s", "1d") / 1000 }),

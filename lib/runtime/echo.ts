@@ -23,6 +23,8 @@ export interface EchoPorts {
   now(): number;
   /** Puts an inner IPv6 packet in as if an application had sent it. */
   inject(packet: Uint8Array): void;
+  /** Whether replies are awaited has changed. */
+  awaits(isWaiting: boolean): void;
 }
 
 /** Sends requests and recognises their replies. */
@@ -56,6 +58,7 @@ export class EchoClient {
         timer = setTimeout(() => resolve(undefined), timeoutMs);
         waiting = { peerHit, sequence, sentAt: this.#ports.now(), answer: resolve };
         this.#waiting.add(waiting);
+        this.#ports.awaits(true);
         this.#ports.inject(buildIcmpv6Echo({
           kind: "request",
           source: localHit,
@@ -68,6 +71,7 @@ export class EchoClient {
     } finally {
       clearTimeout(timer);
       if (waiting !== undefined) this.#waiting.delete(waiting);
+      this.#ports.awaits(this.isWaiting);
     }
   }
 

@@ -15,6 +15,8 @@ export class EchoTun implements TunDevice {
   readonly #injected: Uint8Array[] = [];
   /** Whether packets need a look: a packet object is made only then. */
   readonly #isWaiting: () => boolean;
+  /** Whether another thread reads the device: then only what was put in here is read. */
+  isReadElsewhere = false;
 
   /**
    * @param isWaiting Whether the agent waits for a packet at all; asked for every packet.
@@ -53,7 +55,7 @@ export class EchoTun implements TunDevice {
 
   readInto(buffer: PacketBuffer, header: VirtioNetHeader): boolean {
     const packet = this.#injected.shift();
-    if (packet === undefined) return this.#device.readInto(buffer, header);
+    if (packet === undefined) return !this.isReadElsewhere && this.#device.readInto(buffer, header);
     buffer.load(packet);
     header.clear();
     return true;

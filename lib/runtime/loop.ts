@@ -11,13 +11,17 @@ import { DropCounters } from "../base/drop_reason.ts";
 import type { Logger } from "../base/logger.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { type Duration, elapsed, type Instant, milliseconds } from "../base/time.ts";
+import type { ThreadSide } from "../engine/data_path.ts";
 import type { EngineEvent, JobRequest, OutgoingPacket } from "../engine/effects.ts";
+import type { DatagramOutcome, TunOutcome } from "../esp/sa_offload.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
-import { isIpv4 } from "../wire/ip_address.ts";
+import { NEXT_HEADER } from "../wire/ipv6.ts";
+import type { DataThreads, DataThreadsListener } from "./data_threads.ts";
 import type { LocatorMonitor } from "./locator_monitor.ts";
 import {
   BATCH_SIZE,
+  type Bell,
   type Clock,
   type IpSocket,
   type JobRunner,
@@ -26,6 +30,7 @@ import {
   type TunDevice,
 } from "./ports.ts";
 import { makeSlabs } from "./slabs.ts";
+import { SocketTable } from "./socket_table.ts";
 import { TunReader } from "./tun_reader.ts";
 import { TunWriter } from "./tun_writer.ts";
 
@@ -37,17 +42,22 @@ const SHORTEST_WAIT_MS = 1;
 
 /** What the loop drives: the part of `Engine` that packets, jobs and time go through. */
 export interface LoopEngine {
-  handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed";
-  handleDatagram(now: Instant, buffer: PacketBuffer): "deliver" | "consumed";
+  handleTunPacket(now: Instant, buffer: PacketBuffer): TunOutcome;
+  handleDatagram(now: Instant, buffer: PacketBuffer): DatagramOutcome;
   handleJobDone(now: Instant, id: number, result: JobResult): void;
   handleLocatorsChanged(now: Instant, locators: readonly LocalLocator[]): void;
+  readonly forThreads: ThreadSide;
   handleTimeout(now: Instant): void;
   pollTransmit(): OutgoingPacket | undefined;
   pollDeliver(): Uint8Array | undefined;
+  pollPassedOn(): Uint8Array | undefined;
   pollJob(): JobRequest | undefined;
   pollEvent(): EngineEvent | undefined;
   nextTimeout(): Instant | undefined;
 }
+
+/** What the loop asks of data threads. */
+export type LoopThreads = Pick<DataThreads, "drain" | "flush" | "passOutbound" | "passInbound">;
 
 export interface LoopOptions {
   readonly engine: LoopEngine;
@@ -55,13 +65,17 @@ export interface LoopOptions {
   /** At most one for each protocol and family; they and the others are closed by their owner. */
   readonly sockets: readonly IpSocket[];
   readonly monitor: Pick<LocatorMonitor, "locators" | "drain">;
-  /** Made for the TUN device, all sockets and the monitor's source. */
+  /** Rung by data threads. */
+  readonly bell?: Pick<Bell, "silence">;
+  /** Made for the TUN device, all sockets, the monitor's source and the bell. */
   readonly readiness: Readiness;
   readonly jobs: JobRunner;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called for each event of the engine, in order. */
   readonly onEvent?: (event: EngineEvent) => void;
+  /** Called once, when the first data packet has passed here: data threads may be wanted. */
+  readonly onFirstData?: () => void;
 }
 
 export class Loop {
@@ -75,8 +89,18 @@ export class Loop {
   readonly #options: LoopOptions;
   /** One batch: what is taken from one source before the next one has its turn. */
   readonly #slabs: readonly PacketBuffer[];
+  /** What goes to a data thread without having come from one. */
+  readonly #passOn: PacketBuffer;
   readonly #reader: TunReader;
   readonly #writer: TunWriter;
+  readonly #table: SocketTable;
+  /** Those that the loop reads; data threads read the others. */
+  #read: readonly IpSocket[];
+  #threads: LoopThreads | undefined;
+  readonly #listener: DataThreadsListener;
+  #hasSeenData = false;
+  /** Of the turn under way. */
+  #now: Instant;
   readonly #onSendFailure = (_buffer: PacketBuffer, _result: SendResult) =>
     this.drops.count("send-failed");
   #isStopped = false;
@@ -87,11 +111,16 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    const [source, ...slabs] = makeSlabs(1 + BATCH_SIZE);
+    const [source, passOn, ...slabs] = makeSlabs(2 + BATCH_SIZE);
+    this.#passOn = passOn!;
     this.#slabs = slabs;
     this.#reader = new TunReader(options.tun, source!, this.drops);
     this.#writer = new TunWriter(options.tun, this.drops);
-    this.#lastRest = options.clock.now();
+    this.#table = new SocketTable(options.sockets);
+    this.#read = options.sockets;
+    this.#listener = this.#makeListener();
+    this.#now = options.clock.now();
+    this.#lastRest = this.#now;
     options.jobs.onDone(() => this.flush());
   }
 
@@ -120,6 +149,22 @@ export class Loop {
   }
 
   /**
+   * From now on data threads move the packets of ESP and UDP, and read the TUN device; undefined:
+   * the loop does so again.
+   */
+  handOver(threads: LoopThreads | undefined): void {
+    const { readiness, sockets, tun } = this.#options;
+    const isHere = threads === undefined;
+    this.#threads = threads;
+    this.#read = sockets.filter(({ protocol }) => isHere || !isMovedByThreads(protocol));
+    readiness.setWatched(tun, isHere);
+    for (const socket of sockets) {
+      readiness.setWatched(socket, this.#read.includes(socket));
+    }
+    readiness.wake();
+  }
+
+  /**
    * Carries out what the engine wants. To be called after the engine was called from outside the
    * loop; during a turn it does nothing, since the turn does the same at its end.
    */
@@ -140,7 +185,7 @@ export class Loop {
 
   /** One look at everything. Returns whether there was anything to do. */
   #turn(): boolean {
-    const { engine, sockets, monitor, clock } = this.#options;
+    const { engine, monitor, clock } = this.#options;
     this.#isInTurn = true;
     try {
       let hadWork = false;
@@ -148,9 +193,10 @@ export class Loop {
         hadWork = true;
         this.#tellLocators(clock.now());
       }
-      for (const socket of sockets) {
+      for (const socket of this.#read) {
         if (this.#drainSocket(clock.now(), socket)) hadWork = true;
       }
+      if (this.#drainThreads(clock.now())) hadWork = true;
       if (this.#drainTun(clock.now())) hadWork = true;
       const now = clock.now();
       if (this.#finishJobs(now)) hadWork = true;
@@ -164,7 +210,6 @@ export class Loop {
   }
 
   #drainSocket(now: Instant, socket: IpSocket): boolean {
-    const { engine } = this.#options;
     const count = socket.receive(this.#slabs);
     for (let i = 0; i < count; i++) {
       const buffer = this.#slabs[i]!;
@@ -172,11 +217,7 @@ export class Loop {
         this.drops.count("datagram-malformed");
         continue;
       }
-      try {
-        if (engine.handleDatagram(now, buffer) === "deliver") this.#writer.add(buffer);
-      } catch (error) {
-        this.#reportFault(error);
-      }
+      this.#handleDatagram(now, buffer);
     }
     this.#writer.flush();
     // What was released now must leave before packets that are read later.
@@ -185,24 +226,79 @@ export class Loop {
   }
 
   #drainTun(now: Instant): boolean {
-    const { engine } = this.#options;
     const count = this.#reader.fill(this.#slabs);
-    for (let i = 0; i < count; i++) {
-      const buffer = this.#slabs[i]!;
-      try {
-        if (engine.handleTunPacket(now, buffer) === "transmit") {
-          const { protocol, peerAddress } = buffer.path;
-          const socket = this.#socketFor(protocol, peerAddress);
-          if (socket === undefined) this.drops.count("send-failed");
-          else socket.queue(buffer);
-        }
-      } catch (error) {
-        this.#reportFault(error);
-      }
-    }
-    for (const socket of this.#options.sockets) socket.flush(this.#onSendFailure);
+    for (let i = 0; i < count; i++) this.#handleTunPacket(now, this.#slabs[i]!);
+    this.#flushSockets();
     if (count > 0) this.#carryOut();
     return count > 0;
+  }
+
+  /** Hears what data threads have to say. */
+  #drainThreads(now: Instant): boolean {
+    if (this.#threads === undefined) return false;
+    this.#now = now;
+    this.#options.bell?.silence();
+    const hadWork = this.#threads.drain(this.#slabs[0]!, this.#listener);
+    if (hadWork) this.#carryOut();
+    return hadWork;
+  }
+
+  #makeListener(): DataThreadsListener {
+    const { engine, tun } = this.#options;
+    return {
+      // There is one slab: what is in it is done with before the next packet.
+      outboundPacket: (buffer) => {
+        this.#handleTunPacket(this.#now, buffer);
+        this.#flushSockets();
+      },
+      inboundPacket: (buffer) => {
+        if (buffer.length === 0) return this.drops.count("datagram-malformed");
+        this.#handleDatagram(this.#now, buffer);
+        this.#writer.flush();
+      },
+      innerPacket: (buffer) => {
+        engine.forThreads.handleInnerPacket(buffer);
+        if (!tun.write(buffer)) this.drops.count("send-failed");
+      },
+      news: (sa, news) => engine.forThreads.handleNews(this.#now, sa, news),
+      refused: (refusal) => engine.forThreads.handleRefusal(this.#now, refusal),
+    };
+  }
+
+  #handleDatagram(now: Instant, buffer: PacketBuffer): void {
+    try {
+      const outcome = this.#options.engine.handleDatagram(now, buffer);
+      if (outcome === "deliver") {
+        this.#noteData();
+        this.#writer.add(buffer);
+      } else if (outcome === "offloaded") this.#threads?.passInbound(buffer);
+    } catch (error) {
+      this.#reportFault(error);
+    }
+  }
+
+  #handleTunPacket(now: Instant, buffer: PacketBuffer): void {
+    try {
+      const outcome = this.#options.engine.handleTunPacket(now, buffer);
+      if (outcome === "transmit") {
+        this.#noteData();
+        const socket = this.#table.find(buffer.path.protocol, buffer.path.peerAddress);
+        if (socket === undefined) this.drops.count("send-failed");
+        else socket.queue(buffer);
+      } else if (outcome === "offloaded") this.#threads?.passOutbound(buffer);
+    } catch (error) {
+      this.#reportFault(error);
+    }
+  }
+
+  #noteData(): void {
+    if (this.#hasSeenData) return;
+    this.#hasSeenData = true;
+    this.#options.onFirstData?.();
+  }
+
+  #flushSockets(): void {
+    for (const socket of this.#options.sockets) socket.flush(this.#onSendFailure);
   }
 
   #finishJobs(now: Instant): boolean {
@@ -228,12 +324,17 @@ export class Loop {
     for (let packet = engine.pollDeliver(); packet; packet = engine.pollDeliver()) {
       if (!tun.writeBytes(packet)) this.drops.count("send-failed");
     }
+    for (let packet = engine.pollPassedOn(); packet; packet = engine.pollPassedOn()) {
+      this.#passOn.load(packet);
+      this.#threads?.passOutbound(this.#passOn);
+    }
+    this.#threads?.flush();
     for (let job = engine.pollJob(); job; job = engine.pollJob()) jobs.submit(job);
     for (let event = engine.pollEvent(); event; event = engine.pollEvent()) onEvent?.(event);
   }
 
   #transmit(packet: OutgoingPacket): void {
-    const result = this.#socketFor(packet.protocol, packet.destination)?.sendPacket(packet);
+    const result = this.#table.find(packet.protocol, packet.destination)?.sendPacket(packet);
     if (result === "sent") return;
     this.drops.count("send-failed");
     this.#options.logger.log(
@@ -250,14 +351,6 @@ export class Loop {
     this.faults++;
     const text = error instanceof Error ? error.stack ?? error.message : String(error);
     this.#options.logger.log("error", `A packet met a defect of the program: ${text}`);
-  }
-
-  #socketFor(protocol: number, destination: Uint8Array): IpSocket | undefined {
-    const family = isIpv4(destination) ? 4 : 6;
-    for (const socket of this.#options.sockets) {
-      if (socket.protocol === protocol && socket.family === family) return socket;
-    }
-    return undefined;
   }
 
   #tellLocators(now: Instant): void {
@@ -287,4 +380,9 @@ export class Loop {
     await this.#options.readiness.wait(timeoutMs);
     this.#lastRest = this.#options.clock.now();
   }
+}
+
+/** Packets of ESP, by itself or in UDP; what else is in UDP the threads pass on. */
+export function isMovedByThreads(protocol: number): boolean {
+  return protocol === NEXT_HEADER.esp || protocol === NEXT_HEADER.udp;
 }

@@ -189,6 +189,14 @@ export interface NetlinkSocket extends Pollable {
   close(): void;
 }
 
+/** Wakes a thread that waits for it, from any thread. */
+export interface Bell extends Pollable {
+  ring(): void;
+  /** Takes note of all rings so far: it is not readable until the next one. */
+  silence(): void;
+  close(): void;
+}
+
 /** The one place to sleep. Waits for any of the descriptors it was made for. */
 export interface Readiness {
   /**
@@ -198,6 +206,9 @@ export interface Readiness {
    * at a time. It may resolve without cause: look at every source again afterwards.
    */
   wait(timeoutMs: number | undefined): Promise<void>;
+
+  /** Whether `wait` waits for one of its sources from the next call on; for all at first. */
+  setWatched(source: Pollable, isWatched: boolean): void;
 
   /** Ends the present `wait`, or the next one when none is under way. */
   wake(): void;
@@ -289,6 +300,46 @@ export interface Platform {
    */
   openDigest(): Digest | undefined;
 
+  /** @throws {Error} No descriptor left. */
+  makeBell(): Bell;
+
   /** The module of workers that do public-key work with libcrypto where it can be used. */
   readonly jobWorkerUrl: URL;
+
+  /** The module of data threads. */
+  readonly dataWorkerUrl: URL;
+}
+
+/** Where a data thread sleeps. */
+export interface BlockingWait {
+  /** Blocks the thread until one of the sources is readable; it may return without cause. */
+  block(): void;
+  /** Looks which are, without waiting. */
+  look(): void;
+  /** Whether a source was found readable by the last `block` or `look`. */
+  isReady(source: Pollable): boolean;
+}
+
+/**
+ * What a data thread asks of the operating system. What is attached belongs to another thread of
+ * this program, which opened it; several threads may use one descriptor, each with state of its
+ * own, but only one may read from it.
+ */
+export interface DataPlatform {
+  attachTun(descriptor: number, name: string, offload: TunOffload): TunDevice;
+
+  /** @param slabs As `UdpSocketOptions.slabs`, for a thread that receives. */
+  attachSocket(
+    descriptor: number,
+    protocol: number,
+    family: IpFamily,
+    slabs: readonly PacketBuffer[],
+  ): IpSocket;
+
+  attachBell(descriptor: number): Bell;
+
+  makeWait(sources: readonly Pollable[]): BlockingWait;
+
+  /** See `Platform.openEspProvider`. */
+  openEspProvider(): EspProvider | undefined;
 }

@@ -44,7 +44,13 @@ const REPORT: StatusReport = {
   transport: "auto, UDP port 10500",
   espProvider: "libcrypto",
   publicKeyProvider: "portable",
-  dataPath: { tunChecksums: true, tunSegments: true, tunJoins: true, socketBatches: true },
+  dataPath: {
+    threads: 2,
+    tunChecksums: true,
+    tunSegments: true,
+    tunJoins: true,
+    socketBatches: true,
+  },
   identities: [{
     name: "web1",
     hit: HIT,
@@ -92,7 +98,10 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
   assert.match(text, /^web1 {2}2001:22:8f31:/);
   assert.match(text, /up 3 h {3}DNS ok \(127\.0\.0\.1\)/);
   assert.match(text, /^control plane: public keys by portable$/m);
-  assert.match(text, /^data path: user space, libcrypto; TUN super-segments, sockets batches$/m);
+  assert.match(
+    text,
+    /^data path: user space, libcrypto, 2 threads; TUN super-segments, sockets batches$/m,
+  );
   assert.match(
     text,
     /2001:22:41c0:\.\.\.:77ef {2}ESTABLISHED {2}2001:db8.* 1\.2 GB \/ 88 MB {2}2 h/,
@@ -131,7 +140,7 @@ Deno.test("hip status names what of the kernel's help is in use", () => {
       [false, false, false, false, "TUN plain packets, sockets single packets"],
     ] as const
   ) {
-    const dataPath = { tunChecksums, tunSegments, tunJoins, socketBatches };
+    const dataPath = { threads: 0, tunChecksums, tunSegments, tunJoins, socketBatches };
     const lines = statusLines({ ...REPORT, dataPath }, PLAIN);
     const text = lines.join("\n").replaceAll("\n  ", " ");
     assert.match(text, new RegExp(`^data path: user space, libcrypto; ${words}$`, "m"));

@@ -15,7 +15,9 @@ const PLATFORM: Platform = {
   openEspProvider: () => assert.fail("openEspProvider"),
   openPublicKeyProvider: () => assert.fail("openPublicKeyProvider"),
   openDigest: () => assert.fail("openDigest"),
+  makeBell: () => assert.fail("makeBell"),
   jobWorkerUrl: new URL("no:worker"),
+  dataWorkerUrl: new URL("no:worker"),
 };
 
 interface Ran {

@@ -20,6 +20,7 @@ import {
   FakeJobRunner,
   FakeReadiness,
   FakeTunDevice,
+  NO_THREADS,
 } from "../support/fake_ports.ts";
 import {
   bufferOf,
@@ -56,6 +57,8 @@ class SaEngine implements LoopEngine {
   pollDeliver(): undefined {}
   pollJob(): undefined {}
   pollEvent(): undefined {}
+  pollPassedOn(): undefined {}
+  readonly forThreads = NO_THREADS;
   nextTimeout(): undefined {}
 }
 

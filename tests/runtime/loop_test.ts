@@ -15,6 +15,7 @@ import {
   FakeJobRunner,
   FakeReadiness,
   FakeTunDevice,
+  NO_THREADS,
 } from "../support/fake_ports.ts";
 import { tcpPacket } from "../support/tcp_packets.ts";
 
@@ -69,6 +70,8 @@ class ScriptedEngine implements LoopEngine {
   pollEvent(): EngineEvent | undefined {
     return this.events.shift();
   }
+  readonly forThreads = NO_THREADS;
+  pollPassedOn(): undefined {}
   nextTimeout(): Instant | undefined {
     return this.timeout;
   }

@@ -48,11 +48,11 @@ const FFI_MAY_IMPORT = [
   "lib/base/",
 ];
 
-/** The module of the threads that do long work with the system's libraries. */
-const WORKER_ENTRY = "job_worker.ts";
+/** The modules of threads that use the system's libraries or its calls. */
+const WORKER_ENTRIES = ["job_worker.ts", "data_worker.ts"];
 
 /** What runs by itself: nothing in `lib/` or `ffi/` may import it. */
-const ENTRIES = ["main.ts", WORKER_ENTRY];
+const ENTRIES = ["main.ts", ...WORKER_ENTRIES];
 
 /** Layers that do input and output and may ask the system for time and randomness. */
 const WITH_IO = ["lib/runtime/", "lib/lab/", "lib/cli/"];
@@ -182,13 +182,13 @@ function forbiddenImport(from: string, to: string): string | undefined {
   if (!isProgram(to)) return "the program may import only lib/ and ffi/";
   if (to === "main.ts") return "nothing imports main.ts";
   if (from === "main.ts") return undefined;
-  if (to === WORKER_ENTRY) return "only main.ts names it";
-  if (from === WORKER_ENTRY) return undefined;
+  if (WORKER_ENTRIES.includes(to)) return "only main.ts names it";
+  if (WORKER_ENTRIES.includes(from)) return undefined;
   if (from.startsWith("ffi/")) {
     if (matchesAny(to, FFI_MAY_IMPORT)) return undefined;
     return `ffi may import only ${FFI_MAY_IMPORT.slice(1).join(", ")}`;
   }
-  if (to.startsWith("ffi/")) return "only main.ts and job_worker.ts may import ffi/";
+  if (to.startsWith("ffi/")) return "only main.ts and the modules of workers may import ffi/";
   const layer = layerOf(from);
   const other = layerOf(to);
   const allowed = MAY_IMPORT[layer];

@@ -2,6 +2,7 @@
 
 import type { PacketBuffer } from "../../lib/base/packet_buffer.ts";
 import { type Instant, instant } from "../../lib/base/time.ts";
+import type { ThreadSide } from "../../lib/engine/data_path.ts";
 import type { JobRequest, OutgoingPacket } from "../../lib/engine/effects.ts";
 import type { Job, JobResult } from "../../lib/hip/jobs.ts";
 import type { LocalLocator } from "../../lib/host/local_locators.ts";
@@ -12,6 +13,7 @@ import {
   type IpSocket,
   type JobDone,
   type JobRunner,
+  type Pollable,
   type Readiness,
   type SendResult,
   type TunDevice,
@@ -195,6 +197,14 @@ export class FakeReadiness implements Readiness {
     await Promise.resolve();
   }
 
+  /** Sources that nobody waits for. */
+  readonly unwatched = new Set<Pollable>();
+
+  setWatched(source: Pollable, isWatched: boolean): void {
+    if (isWatched) this.unwatched.delete(source);
+    else this.unwatched.add(source);
+  }
+
   wake(): void {
     this.#isWoken = true;
     this.#resolve?.();
@@ -245,3 +255,12 @@ export class FakeJobRunner implements JobRunner {
     this.submitted.length = 0;
   }
 }
+
+/** Nobody has data threads. */
+export const NO_THREADS: ThreadSide = {
+  knownSpis: new SharedArrayBuffer(0),
+  setOffload() {},
+  handleInnerPacket() {},
+  handleNews() {},
+  handleRefusal() {},
+};

@@ -1,0 +1,283 @@
+/**
+ * The way of packets through the agent: the TUN device, the sockets, the host's addresses and
+ * routes, the loop over them, and data threads once there is data.
+ */
+
+import type { DropReason } from "../base/drop_reason.ts";
+import type { Logger } from "../base/logger.ts";
+import { randomUint32 } from "../base/random.ts";
+import type { EngineEvent } from "../engine/effects.ts";
+import type { Engine } from "../engine/engine.ts";
+import { hostPlan } from "../host/host_plan.ts";
+import { NEXT_HEADER } from "../wire/ipv6.ts";
+import type { DataPathReport } from "./api_protocol.ts";
+import type { Config } from "./config.ts";
+import { DataThreads } from "./data_threads.ts";
+import { enableIpv6 } from "./device_ipv6.ts";
+import { EchoClient } from "./echo.ts";
+import { EchoTun } from "./echo_tun.ts";
+import { HostConfigurator } from "./host_configurator.ts";
+import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
+import { isMovedByThreads, Loop } from "./loop.ts";
+import { NetlinkClient } from "./netlink_client.ts";
+import { describeOpenSockets, leftBehind, openHipSockets } from "./open_sockets.ts";
+import type { IpFamily, IpSocket, JobRunner, Platform, TunDevice } from "./ports.ts";
+import { SYSTEM_CLOCK } from "./system_clock.ts";
+import { SYSTEM_RANDOM } from "./system_random.ts";
+import { openUdpPort, type UdpPort } from "./udp_port.ts";
+import type { UndoStack } from "./undo_stack.ts";
+
+export interface PacketPathOptions {
+  readonly config: Config;
+  readonly platform: Platform;
+  readonly engine: Engine;
+  readonly jobs: JobRunner;
+  /** Whether ESP is computed by libcrypto, by data threads too. */
+  readonly usesLibcrypto: boolean;
+  /** Everybody who hears of the engine's events. */
+  readonly events: Set<(event: EngineEvent) => void>;
+  readonly logger: Logger;
+}
+
+export interface PacketPath {
+  readonly loop: Loop;
+  readonly echo: EchoClient;
+  readonly device: TunDevice;
+  /** How packets are moved at present. */
+  report(): DataPathReport;
+  /** What was dropped outside the engine. */
+  drops(): readonly Partial<Record<DropReason, number>>[];
+  /** What is missing of UDP, a sentence each. */
+  readonly udpProblems: readonly string[];
+  readonly hasUdp: boolean;
+  /** Resolves with the reason when the loop ends by itself. */
+  readonly fault: Promise<Error>;
+}
+
+/** @throws {UserError} No right to a device or to sockets, or another program has them. */
+export function openPath(options: PacketPathOptions, undo: UndoStack): PacketPath {
+  const { config, platform, engine, jobs, events, logger } = options;
+  const device = platform.openTun(config.interfaceName);
+  undo.push("Closing the TUN device", () => device.close());
+  enableIpv6(device.name);
+  const udp = openUdp(options, undo);
+  const sockets = [...udp.sockets, ...openSockets(options, undo)];
+  const monitor = configureHost(options, device, undo);
+  const bell = platform.makeBell();
+  undo.push("Closing the bell", () => bell.close());
+  const readiness = platform.makeReadiness([device, ...sockets, monitor.source, bell]);
+  undo.push("Closing the wait", () => readiness.close());
+
+  const threads = new ThreadStarter({ ...options, device, sockets, bell });
+  const echo = new EchoClient({
+    now: () => SYSTEM_CLOCK.now(),
+    inject: (packet) => {
+      tun.inject(packet);
+      readiness.wake();
+    },
+    awaits: (isAwaited) => threads.setReplyAwaited(isAwaited),
+  }, randomUint32(SYSTEM_RANDOM) & 0xffff);
+  const tun = new EchoTun(device, () => echo.isWaiting, (packet) => echo.takeReply(packet));
+  const loop = new Loop({
+    engine,
+    tun,
+    sockets,
+    monitor,
+    bell,
+    readiness,
+    jobs,
+    clock: SYSTEM_CLOCK,
+    logger,
+    onEvent: (event) => {
+      for (const listener of events) listener(event);
+    },
+    onFirstData: () => threads.start(),
+  });
+  threads.onChange = (running) => {
+    tun.isReadElsewhere = running !== undefined;
+    loop.handOver(running);
+    engine.forThreads.setOffload(running);
+    threads.setReplyAwaited(echo.isWaiting);
+  };
+  undo.push("Stopping the data threads", () => threads.stop());
+  const fault = runLoop(loop, undo);
+  return {
+    loop,
+    echo,
+    device,
+    report: () => ({
+      threads: threads.count,
+      tunChecksums: device.offload.checksums,
+      tunSegments: device.offload.segments,
+      tunJoins: device.offload.hasHeader,
+      socketBatches: sockets.every(({ isBatched }) => isBatched),
+    }),
+    udpProblems: udp.problems,
+    hasUdp: udp.sockets.length > 0,
+    drops: () => [loop.drops.toJSON(), ...threads.drops],
+    fault,
+  };
+}
+
+function openUdp(
+  { config, platform, engine, logger }: PacketPathOptions,
+  undo: UndoStack,
+): UdpPort {
+  const udp = openUdpPort(config, platform);
+  for (const socket of udp.sockets) undo.push("Closing a UDP socket", () => socket.close());
+  if (udp.sockets.length === 0) engine.withdrawUdp();
+  for (const problem of udp.problems) logger.log("warning", problem);
+  return udp;
+}
+
+function openSockets({ config, platform }: PacketPathOptions, undo: UndoStack): IpSocket[] {
+  const open = (protocol: number, family: IpFamily) => {
+    // Control packets, which are few, pass wherever anything does.
+    const discoversPathMtu = protocol === NEXT_HEADER.esp && config.pathMtuDiscovery;
+    const { udpPort } = config;
+    const socket = platform.openIpSocket(protocol, family, { discoversPathMtu, udpPort });
+    undo.push("Closing a raw socket", () => socket.close());
+    return socket;
+  };
+  return [
+    open(NEXT_HEADER.hip, 6),
+    open(NEXT_HEADER.hip, 4),
+    open(NEXT_HEADER.esp, 6),
+    open(NEXT_HEADER.esp, 4),
+    open(NEXT_HEADER.icmpv6, 6),
+    open(NEXT_HEADER.icmp, 4),
+  ];
+}
+
+/** Gives the device its addresses and routes. @returns Who tells of the host's own addresses. */
+function configureHost(
+  { config, platform, engine, events, logger }: PacketPathOptions,
+  device: TunDevice,
+  undo: UndoStack,
+): LocatorMonitor {
+  const requests = platform.openNetlink([]);
+  undo.push("Closing netlink", () => requests.close());
+  const client = new NetlinkClient(requests);
+  const configurator = new HostConfigurator(client, device.interfaceIndex, logger);
+  undo.push("Restoring addresses, routes and rules", () => {
+    const open = openHipSockets();
+    configurator.restore(leftBehind(open));
+    const remark = describeOpenSockets(open);
+    if (remark !== undefined) logger.log("warning", remark);
+  });
+  const configure = () =>
+    configurator.apply(hostPlan({
+      interfaceIndex: device.interfaceIndex,
+      innerMtu: config.mtu,
+      hits: engine.status().identities.map(({ hit }) => hit),
+      routes: engine.routes,
+    }));
+  configure();
+  events.add((event) => {
+    if (event.kind !== "identity") return;
+    try {
+      configure();
+    } catch (error) {
+      logger.log("warning", `An anonymous HIT could not be configured: ${String(error)}`);
+    }
+  });
+  const notifications = platform.openNetlink(LOCATOR_GROUPS);
+  undo.push("Closing the address monitor", () => notifications.close());
+  return new LocatorMonitor(notifications, client, device.interfaceIndex);
+}
+
+function runLoop(loop: Loop, undo: UndoStack): Promise<Error> {
+  let isStopping = false;
+  const running = loop.run();
+  undo.push("Stopping the loop", async () => {
+    isStopping = true;
+    loop.stop();
+    await running.catch(() => {});
+  });
+  return new Promise<Error>((resolve) => {
+    running.catch((error) => {
+      if (!isStopping) resolve(error instanceof Error ? error : new Error(String(error)));
+    });
+  });
+}
+
+interface ThreadStarterOptions extends PacketPathOptions {
+  readonly device: TunDevice;
+  readonly sockets: readonly IpSocket[];
+  readonly bell: ReturnType<Platform["makeBell"]>;
+}
+
+/** Data threads from the first data packet on; an agent without associations has none. */
+class ThreadStarter {
+  /** Called when the threads have begun to work, and when they work no more. */
+  onChange: (threads: DataThreads | undefined) => void = () => {};
+  readonly #options: ThreadStarterOptions;
+  #threads: DataThreads | undefined;
+  #starting: Promise<void> | undefined;
+  #isStopped = false;
+
+  constructor(options: ThreadStarterOptions) {
+    this.#options = options;
+  }
+
+  /** Threads that move packets. */
+  get count(): number {
+    return this.#threads === undefined ? 0 : 2;
+  }
+
+  get drops(): readonly Partial<Record<DropReason, number>>[] {
+    return this.#threads?.drops ?? this.#formerDrops;
+  }
+  #formerDrops: readonly Partial<Record<DropReason, number>>[] = [];
+
+  setReplyAwaited(isAwaited: boolean): void {
+    this.#threads?.setReplyAwaited(isAwaited);
+  }
+
+  start(): void {
+    if (!this.#options.config.dataThreads || this.#starting !== undefined) return;
+    this.#starting = this.#start();
+  }
+
+  async #start(): Promise<void> {
+    const { platform, engine, device, sockets, bell, usesLibcrypto, logger } = this.#options;
+    try {
+      const threads = await DataThreads.start({
+        platform,
+        tun: device,
+        sockets: sockets.filter(({ protocol }) => isMovedByThreads(protocol)),
+        engineBell: bell,
+        usesLibcrypto,
+        knownSpis: engine.forThreads.knownSpis,
+        onFailure: (why) => void this.#fail(why),
+      });
+      if (this.#isStopped) return await threads.stop();
+      this.#threads = threads;
+      this.onChange(threads);
+      logger.log("debug", "Two threads move packets");
+    } catch (error) {
+      logger.log("warning", `${String(error)}; packets are moved without data threads`);
+    }
+  }
+
+  /** A thread died: the loop does its work, as before there were any. */
+  async #fail(why: string): Promise<void> {
+    this.#options.logger.log("error", `${why}; packets are moved without data threads`);
+    await this.#end();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#starting;
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    const threads = this.#threads;
+    if (threads === undefined) return;
+    this.#threads = undefined;
+    await threads.stop();
+    this.#formerDrops = threads.drops;
+    this.onChange(undefined);
+  }
+}
