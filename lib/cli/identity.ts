@@ -17,7 +17,8 @@ import { identityName } from "../runtime/config_values.ts";
 import { IdentityStore, type StoredIdentity } from "../runtime/identity_store.ts";
 import { weakIdentity } from "../runtime/weak_choices.ts";
 import { SYSTEM_RANDOM } from "../runtime/system_random.ts";
-import { formatHipRecord } from "../wire/dns/hip_presentation.ts";
+import type { HipRecord } from "../wire/dns/hip.ts";
+import { formatGenericHipRecord, formatHipRecord } from "../wire/dns/hip_presentation.ts";
 import { parseName } from "../wire/dns/name.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
 import { type CliContext, example, pathsOf } from "./context.ts";
@@ -96,22 +97,31 @@ interface ShowOptions {
   readonly json?: true;
   readonly as?: string;
   readonly address: readonly string[];
+  readonly all?: true;
+  readonly rvs: readonly string[];
 }
 
 function registerShow(parent: Command, context: CliContext): void {
   parent.command("show")
-    .description("show one identity, or the line that publishes it")
+    .description("show one identity, or what publishes it")
     .argument("[name]", "its name here; the default one if left out")
-    .option("--dns", "the line for the DNS zone of this host (RFC 8005)")
+    .option("--dns", "the record for the DNS zone of this host (RFC 8005)")
     .option("--hosts", "the line for the hosts file of another host")
     .option("--as <domain>", "domain name of this host in that line")
+    .option("--all", "with --dns: a line for every identity that is not anonymous")
+    .option("--rvs <name>", "with --dns: a rendezvous server of this host", gatherNames, [])
     .option("--address <address>", "address of this host in the hosts line", gather, [])
     .option("--json", "print JSON")
     .addHelpText("after", example("hip identity show --dns --as www.example.org"))
     .action(async (name: string | undefined, options: ShowOptions, command: Command) => {
       const stored = pick(storeOf(command, context), name);
       const { output } = context;
-      if (options.dns) output.print(zoneLine(stored, domainName(options.as)));
+      if (options.dns) {
+        const published = options.all ? publicIdentities(command, context) : [stored];
+        for (const each of published) {
+          output.print(zoneLines(each, domainName(options.as), options.rvs));
+        }
+      }
       if (options.hosts) {
         const socketFile = pathsOf(command, context).socketFile;
         const addresses = await addressesOf(options.address, socketFile);
@@ -138,20 +148,48 @@ function registerUse(parent: Command, context: CliContext): void {
     });
 }
 
-/** The zone line of RFC 8005 §6. @throws {UserError} When DNS has no form for the key. */
-export function zoneLine(stored: StoredIdentity, domain: string): string {
+/**
+ * What to put into the zone: the line of RFC 3597 §5, which every server reads, behind a comment with
+ * that of RFC 8005 §6, which people read. Of Debian 12's servers only BIND knows the second.
+ */
+function zoneLines(
+  stored: StoredIdentity,
+  domain: string,
+  rendezvousNames: readonly string[],
+): string {
+  const owner = parseName(domain);
+  const record = hipRecordOf(stored, rendezvousNames.map((name) => parseName(name)));
+  return `; ${formatHipRecord(owner, record)}\n${formatGenericHipRecord(owner, record)}`;
+}
+
+/**
+ * The HIP record that publishes an identity.
+ *
+ * @param rendezvousNames Uncompressed, the preferred one first.
+ * @throws {UserError} When it is anonymous, or DNS has no form for its key.
+ */
+export function hipRecordOf(
+  stored: StoredIdentity,
+  rendezvousNames: readonly Uint8Array[],
+): HipRecord {
+  // RFC 7401 §5.1.2: what is published is no longer anonymous.
+  if (stored.isAnonymous) {
+    throw new UserError(
+      `the identity "${stored.name}" is anonymous and is not published. Use another identity.`,
+    );
+  }
   const dnsKey = hostIdentityToDnsKey(stored.identity);
   if (dnsKey === undefined) {
     throw new UserError(
       `DNS has no form for ${describeAlgorithm(stored.identity)} keys. Use another identity.`,
     );
   }
-  return formatHipRecord(parseName(domain), {
+  return {
     pkAlgorithm: dnsKey.pkAlgorithm,
     hit: stored.identity.hit,
     publicKey: dnsKey.key,
-    rendezvousNames: [],
-  });
+    rendezvousNames,
+  };
 }
 
 /** The line that `hip host add` would write on another host. */
@@ -171,6 +209,23 @@ function gather(value: string, previous: readonly string[]): string[] {
     throw new UserError(`"${value}" is not an IPv4 or IPv6 address.`);
   }
   return [...previous, value];
+}
+
+/** For options that name domains, again and again. */
+export function gatherNames(value: string, previous: readonly string[]): string[] {
+  try {
+    parseName(value);
+  } catch {
+    throw new UserError(`"${value}" is not a domain name.`);
+  }
+  return [...previous, value];
+}
+
+/** The identities that may be published, the default one first. @throws {UserError} Without any. */
+export function publicIdentities(command: Command, context: CliContext): StoredIdentity[] {
+  const found = storeOf(command, context).list().filter(({ isAnonymous }) => !isAnonymous);
+  if (found.length > 0) return found;
+  throw new UserError("there is no identity to publish. Make one with: sudo hip identity new");
 }
 
 /** A running agent has read its identities already. */
@@ -195,7 +250,8 @@ async function addressesOf(given: readonly string[], socketFile: string): Promis
   }
 }
 
-function domainName(given: string | undefined): string {
+/** The name of this host in DNS. @throws {UserError} When it is none. */
+export function domainName(given: string | undefined): string {
   const name = given ?? Deno.hostname();
   try {
     parseName(name);
@@ -205,7 +261,8 @@ function domainName(given: string | undefined): string {
   return name;
 }
 
-function pick(store: IdentityStore, name: string | undefined): StoredIdentity {
+/** The identity of that name, the default one without. @throws {UserError} When there is none. */
+export function pick(store: IdentityStore, name: string | undefined): StoredIdentity {
   const chosen = name ?? store.defaultName();
   if (chosen === undefined) {
     throw new UserError("there is no identity yet. Make one with: sudo hip identity new");
@@ -213,7 +270,7 @@ function pick(store: IdentityStore, name: string | undefined): StoredIdentity {
   return store.read(chosen);
 }
 
-function storeOf(command: Command, context: CliContext): IdentityStore {
+export function storeOf(command: Command, context: CliContext): IdentityStore {
   return new IdentityStore(pathsOf(command, context).identityFolder);
 }
 

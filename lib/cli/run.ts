@@ -11,6 +11,7 @@ import { registerBench } from "./bench.ts";
 import { registerClose } from "./close.ts";
 import type { CliContext, RegisterCommand } from "./context.ts";
 import { registerDemo } from "./demo.ts";
+import { registerDns } from "./dns.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerDown } from "./down.ts";
 import type { Environment } from "./environment.ts";
@@ -36,6 +37,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerPing,
   registerLookup,
   registerIdentity,
+  registerDns,
   registerHost,
   registerRekey,
   registerClose,

@@ -47,7 +47,9 @@ export async function queryDns(
   const query = buildQuery(name, type);
   const answer = await exchangeUdp(server, query);
   if (answer === undefined) return undefined;
-  return (answer.flags & FLAG.TC) === 0 ? answer : await exchangeTcp(server, query) ?? answer;
+  if ((answer.flags & FLAG.TC) === 0) return answer;
+  const whole = await exchangeTcp(server, query);
+  return (whole === undefined ? undefined : matching(query, whole)) ?? answer;
 }
 
 /** Whether one of these servers, port 53, answers anything at all, be it a refusal. */
@@ -104,34 +106,33 @@ function exchangeUdp(
   }).finally(() => socket.close());
 }
 
-async function exchangeTcp(
+/** Sends one message over a connection of its own; what comes back, if anything does in time. */
+export async function exchangeTcp(
   server: DnsServerAddress,
-  query: Uint8Array,
-): Promise<DnsMessage | undefined> {
-  let connection: Deno.TcpConn;
+  message: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  let connection: Deno.TcpConn | undefined;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    connection?.close();
+  }, server.timeoutMs);
   try {
     connection = await Deno.connect({ hostname: server.address, port: server.port });
-  } catch {
-    return undefined;
-  }
-  const timer = setTimeout(() => connection.close(), server.timeoutMs);
-  try {
-    const framed = new Uint8Array(2 + query.length);
-    new DataView(framed.buffer).setUint16(0, query.length);
-    framed.set(query, 2);
+    const framed = new Uint8Array(2 + message.length);
+    new DataView(framed.buffer).setUint16(0, message.length);
+    framed.set(message, 2);
     for (let sent = 0; sent < framed.length;) {
       sent += await connection.write(framed.subarray(sent));
     }
     const head = await readExactly(connection, 2);
-    const length = new DataView(head.buffer).getUint16(0);
-    const answer = matching(query, await readExactly(connection, length));
-    connection.close();
-    return answer;
+    return await readExactly(connection, new DataView(head.buffer).getUint16(0));
   } catch {
     // Refused, cut off or too late.
     return undefined;
   } finally {
     clearTimeout(timer);
+    if (!isLate) connection?.close();
   }
 }
 

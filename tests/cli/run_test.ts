@@ -104,7 +104,7 @@ Deno.test("hip up checks the configuration before anything else", async () => {
   });
 });
 
-Deno.test("hip identity makes, lists, shows and chooses, and never prints a key", async () => {
+Deno.test("DNS-015 DNS-019 DNS-020 DNS-021 hip identity makes, lists, shows and chooses, and never prints a key", async () => {
   await inState(async (state) => {
     const made = await run(state, "identity", "new", "work");
     assert.equal(made.code, 0);
@@ -120,7 +120,18 @@ Deno.test("hip identity makes, lists, shows and chooses, and never prints a key"
     const list = JSON.parse((await run(state, "identity", "list", "--json")).out);
     assert.deepEqual(list.map(({ name }: { name: string }) => name), ["guest", "work"]);
     const zone = await run(state, "identity", "show", "work", "--dns", "--as", "www.hip.test");
-    assert.match(zone.out, /^www\.hip\.test\. IN HIP \( 3 20010022[0-9A-F]{24} \S+ \)$/);
+    const [comment, line] = zone.out.split("\n");
+    assert.match(comment!, /^; www\.hip\.test\. IN HIP \( 3 20010022[0-9A-F]{24} \S+ \)$/);
+    assert.match(line!, /^www\.hip\.test\. IN TYPE55 \\# 84 1003004020010022[0-9A-F]+$/);
+    const refused = await run(state, "identity", "show", "guest", "--dns", "--as", "www.hip.test");
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /"guest" is anonymous and is not published/);
+    const all = await run(
+      ...[state, "identity", "show", "--dns", "--all", "--as", "www.hip.test"] as const,
+      ...["--rvs", "rvs.hip.test", "--rvs", "rvs2.hip.test"],
+    );
+    assert.equal(all.out.split("\n").length, 2, "the anonymous one is left out");
+    assert.match(all.out, / rvs\.hip\.test\. rvs2\.hip\.test\. \)$/m);
     const hosts = await run(
       ...[state, "identity", "show", "work", "--hosts", "--as", "www.hip.test"] as const,
       ...["--address", "192.0.2.1", "--address", "fd00::1"],

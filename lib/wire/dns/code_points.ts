@@ -20,7 +20,12 @@ export const TYPE = {
   /** RFC 9460 §14.1. */
   SVCB: 64,
   HTTPS: 65,
+  /** RFC 8945 §4.1. */
+  TSIG: 250,
 } as const;
+
+/** OPCODE of a dynamic update, in the place of the second header word (RFC 2136 §2.2). */
+export const OPCODE_UPDATE = 5 << 11;
 
 /** Class IN (RFC 1035 §3.2.4). */
 export const CLASS_IN = 1;
@@ -33,6 +38,9 @@ export const RCODE = {
   NXDOMAIN: 3,
   NOTIMP: 4,
   REFUSED: 5,
+  /** RFC 2136 §2.2; also for a TSIG that is refused (RFC 8945 §5.2). */
+  NOTAUTH: 9,
+  NOTZONE: 10,
   BADVERS: 16,
 } as const;
 

@@ -25,6 +25,11 @@ export function formatHipRecord(owner: Uint8Array, record: HipRecord): string {
   return `${formatName(owner)} IN HIP ${formatHipRdata(record)}`;
 }
 
+/** A whole zone line in the generic form: `www.example.com. IN TYPE55 \# 108 0010...`. */
+export function formatGenericHipRecord(owner: Uint8Array, record: HipRecord): string {
+  return `${formatName(owner)} IN TYPE55 ${formatGenericHipRdata(record)}`;
+}
+
 /** The generic form: `\# 24 0010...`, to stand behind `TYPE55`. */
 export function formatGenericHipRdata(record: HipRecord): string {
   const bytes = encodeRdata(HIP, record);
