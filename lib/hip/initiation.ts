@@ -209,12 +209,19 @@ export class Initiation {
     return isHopeless ? Math.min(i1RetriesMax, I1_TRIES_WHEN_UNREACHABLE) : i1RetriesMax;
   }
 
-  /** ICMP says that I1 did not get there. @returns Whether one went that way. */
+  /**
+   * ICMP says that I1 did not get there: other ways are tried at once. @returns Whether one went that
+   * way.
+   */
   noteUnreachable(addresses: AddressPair, isProhibited: boolean): boolean {
     const way = keyOfWay(addresses);
     if (!this.#tried.has(way)) return false;
     this.#isProhibited ||= isProhibited;
     this.#unreachable.add(way);
+    if (this.#otherWays !== undefined) {
+      this.#otherWays = { ...this.#otherWays, at: this.startedAt };
+      this.#context.reschedule(this.#association);
+    }
     return true;
   }
 

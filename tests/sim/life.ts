@@ -9,6 +9,7 @@ import { strict as assert } from "node:assert";
 import { openLibcryptoPublicKeys } from "../../ffi/libcrypto_public_keys.ts";
 import { type Duration, milliseconds, seconds } from "../../lib/base/time.ts";
 import type { AssociationStatus, TableSizes } from "../../lib/engine/effects.ts";
+import { TRANSPORTS } from "../../lib/hip/transport.ts";
 import { MAX_STAGED_PER_ASSOCIATION } from "../../lib/hip/constants.ts";
 import { Chance } from "../support/chance.ts";
 import type { Host } from "./host.ts";
@@ -22,6 +23,12 @@ const REST = seconds(100);
 
 /** UAL, then CLOSING, then CLOSED at the other end, each as long as it may be. */
 const PARTING = seconds(200 + 320 + 440 + 60);
+
+/** What the two hosts allow, so that there is something in common. */
+const TRANSPORT_PAIRS = TRANSPORTS.flatMap((one) =>
+  TRANSPORTS.map((other) => [one, other] as const)
+)
+  .filter(([one, other]) => one === other || one === "auto" || other === "auto");
 
 /** A thousand lives are fifty thousand signatures. Their octets differ, their lengths do not. */
 const PUBLIC_KEYS = openLibcryptoPublicKeys();
@@ -63,11 +70,14 @@ class PairLife {
 
   constructor(readonly seed: number) {
     const chance = this.#chance = new Chance(seed);
+    const [transport, bobTransport] = chance.pick(TRANSPORT_PAIRS);
     this.#pair = makePair({
       seed,
       publicKeys: PUBLIC_KEYS,
       family: chance.pick([4, 6]),
+      bobSettings: { transport: bobTransport },
       settings: {
+        transport,
         unusedAssociationLifetime: UNUSED_LIFETIME,
         puzzleDifficultyK: chance.pick([0, 0, 0, 6]),
         rekeyAge: seconds(chance.pick([45, 3600, 3600])),

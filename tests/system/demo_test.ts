@@ -38,7 +38,7 @@ async function assertFetched(args: readonly string[], path: RegExp): Promise<voi
 Deno.test({
   name: "hip demo fetches a page over HIP by name, tells every step in 80 columns, leaves nothing",
   ignore,
-  fn: () => assertFetched([], /^ {2}path {11}fd00:1::10 -> fd00:2::80$/m),
+  fn: () => assertFetched([], /^ {2}path {11}fd00:1::10 -> fd00:2::80, UDP 10500$/m),
 });
 
 Deno.test({
@@ -47,7 +47,7 @@ Deno.test({
   fn: () =>
     assertFetched(
       ["--ipv4", "--identity", "rsa"],
-      /^ {2}path {11}10\.99\.1\.10 -> 10\.99\.2\.80$/m,
+      /^ {2}path {11}10\.99\.1\.10 -> 10\.99\.2\.80, UDP 10500$/m,
     ),
 });
 
