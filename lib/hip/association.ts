@@ -39,11 +39,9 @@ import { admitControl } from "./control_admission.ts";
 import { ControlChannel, type SignedPacket, type VerifiedPacket } from "./control_channel.ts";
 import { type ControlKeys, pathOf, type Security } from "./control_keys.ts";
 import { StoredKeys, wipeSecrets } from "./control_keys.ts";
-import { tendEstablished } from "./established.ts";
+import { establishedState, noteUnsigned, tendEstablished } from "./established.ts";
 import { ExchangeAttempt } from "./exchange_attempt.ts";
 import { ExchangeRecord } from "./exchange_record.ts";
-import { Inactivity } from "./inactivity.ts";
-import { Keepalive } from "./keepalive.ts";
 import { type Initiation, type R1Candidate, r1Generation } from "./initiation.ts";
 import type { AcceptI2Result, BuildI2Result, Job, JobResult } from "./jobs.ts";
 import { discardSecrets, PEER_SILENT, Rekeying } from "./rekeying.ts";
@@ -329,15 +327,8 @@ export class Association implements AssociationHandle {
       channel: this.#channel,
       roundTrip: this.#state.kind === "I2-SENT" ? this.#state.awaiting.roundTrip : undefined,
     });
-    const inactivity = new Inactivity(now, period);
-    const keepalive = security.outbound.peerPort === 0
-      ? undefined
-      : new Keepalive(now, this.#context.settings);
-    this.#transition(
-      now,
-      { kind: "ESTABLISHED", rekeying, answered, inactivity, keepalive },
-      why,
-    );
+    const state = establishedState(now, rekeying, answered, period, settings);
+    this.#transition(now, state, why);
     this.#context.established(now, this);
     // What the exchange has looked at may rest from now on.
     security.inbound.dropViews();
@@ -403,7 +394,9 @@ export class Association implements AssociationHandle {
       if (this.#state.kind === "R2-SENT") {
         this.#establish(now, this.#state.awaiting.security, "UPDATE from the peer");
       }
-      if (this.#state.kind === "ESTABLISHED") this.#state.rekeying.handleUpdate(now, packet);
+      if (this.#state.kind === "ESTABLISHED") {
+        this.#state.rekeying.handleUpdate(now, packet, addresses);
+      }
       return;
     }
     if (packet.packetType === PACKET.NOTIFY) {
@@ -454,10 +447,7 @@ export class Association implements AssociationHandle {
     if (control !== undefined) {
       if (control.kind === "refused") {
         this.#channel.noteRefused(now, control, result);
-        if (state.kind === "ESTABLISHED") {
-          if (control.packetType === PACKET.NOTIFY) state.keepalive?.handleSigned(undefined);
-          else state.rekeying.handleSigned(now, id, undefined);
-        }
+        if (state.kind === "ESTABLISHED") noteUnsigned(now, state, id, control);
       } else if (control.kind === "verified") this.#handleVerified(now, control);
       else this.#handleSigned(now, id, control);
       return;

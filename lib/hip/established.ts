@@ -1,11 +1,13 @@
 /** ESTABLISHED: what keeps an association alive and what ends it (RFC 7401 §4.4.1, §6.11). */
 
-import { earliest, type Instant } from "../base/time.ts";
+import { type Duration, earliest, type Instant } from "../base/time.ts";
+import { PACKET } from "../wire/hip/code_points.ts";
 import type { AnsweredI2 } from "./answered_i2.ts";
 import type { AssociationContext } from "./association_context.ts";
-import type { ControlChannel } from "./control_channel.ts";
-import type { Keepalive } from "./keepalive.ts";
-import type { Inactivity } from "./inactivity.ts";
+import type { ControlSettings } from "./constants.ts";
+import type { ControlChannel, RefusedPacket } from "./control_channel.ts";
+import { Inactivity } from "./inactivity.ts";
+import { Keepalive } from "./keepalive.ts";
 import type { Rekeying } from "./rekeying.ts";
 
 export interface EstablishedState {
@@ -17,6 +19,24 @@ export interface EstablishedState {
   readonly inactivity: Inactivity;
   /** Where HIP and ESP are in UDP. */
   readonly keepalive: Keepalive | undefined;
+}
+
+/** @param period Inactivity after which it ends. */
+export function establishedState(
+  now: Instant,
+  rekeying: Rekeying,
+  answered: AnsweredI2 | undefined,
+  period: Duration,
+  settings: ControlSettings,
+): EstablishedState {
+  const isInUdp = rekeying.security.outbound.peerPort !== 0;
+  return {
+    kind: "ESTABLISHED",
+    rekeying,
+    answered,
+    inactivity: new Inactivity(now, period),
+    keepalive: isInUdp ? new Keepalive(now, settings) : undefined,
+  };
 }
 
 /** When `tendEstablished` has work. */
@@ -46,4 +66,15 @@ export function tendEstablished(
   // The SAs have timed out (RFC 7402 §3.3.7): new ones, or an end if the peer is gone.
   if (activity === "silent") rekeying.start(now, context.settings.rekeyWithDh);
   return activity === "unused" ? "unused" : undefined;
+}
+
+/** A packet could not be signed: whoever wants it sent tries again. */
+export function noteUnsigned(
+  now: Instant,
+  { rekeying, keepalive }: EstablishedState,
+  job: number,
+  { packetType }: RefusedPacket,
+): void {
+  if (packetType === PACKET.NOTIFY) keepalive?.handleSigned(undefined);
+  else rekeying.handleSigned(now, job, undefined);
 }

@@ -21,28 +21,25 @@ import { wipe } from "../base/bytes.ts";
 import { randomBytes, randomUint32 } from "../base/random.ts";
 import { after, earliest, type Instant, milliseconds } from "../base/time.ts";
 import { rhashLength } from "../crypto/rhash.ts";
-import { type EsnMode, type InboundSa, NO_REKEY_LIMITS } from "../esp/security_association.ts";
+import { type EsnMode, NO_REKEY_LIMITS } from "../esp/security_association.ts";
 import { encodeParameter } from "../wire/hip/parameter.ts";
 import type { HipPacket } from "../wire/hip/packet.ts";
 import { DIFFIE_HELLMAN } from "../wire/hip/parameters/diffie_hellman.ts";
+import { ECHO_RESPONSE_SIGNED } from "../wire/hip/parameters/echo.ts";
 import { ESP_INFO, type EspInfo } from "../wire/hip/parameters/esp_info.ts";
-import type { AssociationContext, AssociationHandle } from "./association_context.ts";
-import { MAX_RETIRING_SAS } from "./constants.ts";
+import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
 import { pathOf, type Security } from "./control_keys.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { Job, JobResult } from "./jobs.ts";
 import { Liveness } from "./liveness.ts";
+import { isElsewhere, PathCheck } from "./path_check.ts";
 import type { PeerOffer, PendingRekey } from "./pending_rekey.ts";
 import { FirstMaterial, type Material } from "./rekey_material.ts";
 import { type RekeyMeaning, rekeyMeaning } from "./rekey_meaning.ts";
 import { espKeymatLength, makeInboundSa, makeOutboundSa } from "./security.ts";
-import { NO_TRAFFIC, type Traffic, withTraffic } from "./traffic.ts";
+import { RetiringSas } from "./retiring_sas.ts";
+import { type Traffic, withTraffic } from "./traffic.ts";
 import { readUpdate, type UpdateContents, Updates, type UpdatesOptions } from "./update.ts";
-
-interface Retiring {
-  readonly inbound: InboundSa;
-  removeAt: Instant;
-}
 
 /** What `Updates` needs but for the path and the keys. */
 export type RekeyingOptions = Omit<UpdatesOptions, "path" | "keys">;
@@ -63,12 +60,11 @@ export class Rekeying {
   #pending: PendingRekey | undefined;
   /** A rekey that is held back. */
   #held: { readonly withDh: boolean } | undefined;
-  /** Inbound SAs that were replaced, oldest first. */
-  #retiring: Retiring[] = [];
-  /** What SAs that are gone have carried. */
-  #gone: Traffic = NO_TRAFFIC;
+  readonly #retiring: RetiringSas;
   /** The outbound SPI before the last rekey. */
   #formerSpi: number | undefined;
+  /** The peer may have another path. */
+  #pathCheck: PathCheck | undefined;
   /** When to start by ourselves; undefined for never. */
   #startAt: Instant | undefined;
 
@@ -83,6 +79,7 @@ export class Rekeying {
     this.#options = options;
     this.#security = security;
     this.#material = new FirstMaterial(security.keys);
+    this.#retiring = new RetiringSas(options.context);
     this.#arm(now);
   }
 
@@ -90,7 +87,7 @@ export class Rekeying {
     return this.#begunUpdates ??= new Updates({
       ...this.#options,
       keys: this.#security.keys,
-      path: () => pathOf(this.#security),
+      path: () => this.#pathCheck?.addresses ?? pathOf(this.#security),
     });
   }
 
@@ -101,8 +98,7 @@ export class Rekeying {
 
   get traffic(): Traffic {
     const { inbound, outbound } = this.#security;
-    const retiring = this.#retiring.reduce((sum, old) => withTraffic(sum, old.inbound), this.#gone);
-    return withTraffic(retiring, inbound, outbound);
+    return withTraffic(this.#retiring.traffic, inbound, outbound);
   }
 
   /** Data goes out from now on; see `Liveness`. */
@@ -296,12 +292,10 @@ export class Rekeying {
     const next = makeOutboundSa(this.#context, this.#association, newSpi, source, addresses);
     ready.inbound.pairWith(next);
     next.isActive = true;
-    this.#gone = withTraffic(this.#gone, undefined, outbound);
     this.#formerSpi = outbound.spi;
     inbound.rekeyLimits = NO_REKEY_LIMITS;
     const linger = ready.inbound.packets > 0n ? latePacketTime : oldSaLifetime;
-    this.#retiring.push({ inbound, removeAt: after(now, linger) });
-    if (this.#retiring.length > MAX_RETIRING_SAS) this.#remove(this.#retiring.shift()!.inbound);
+    this.#retiring.add(inbound, outbound, after(now, linger));
     this.#security = { keys, inbound: ready.inbound, outbound: next };
     const isNewKeymat = material !== this.#material;
     if (isNewKeymat) {
@@ -344,10 +338,15 @@ export class Rekeying {
   }
 
   /** An UPDATE whose MAC and signature are right: the ACK, then the rest (RFC 7401 §6.12). */
-  handleUpdate(now: Instant, packet: HipPacket): void {
+  handleUpdate(now: Instant, packet: HipPacket, addresses: AddressPair): void {
     this.#liveness?.heard();
     const update = readUpdate(packet);
     const { acknowledged, isNew } = this.#updates.take(now, packet, update);
+    const check = this.#pathCheck;
+    if (check !== undefined && acknowledged.includes(check.updateId)) {
+      if (check.isPassedBy(packet, addresses)) this.#moveTo(check.addresses);
+      this.#pathCheck = undefined;
+    } else if (isNew) this.#lookWhence(now, addresses);
     const pending = this.#pending;
     if (pending?.sent !== undefined && acknowledged.includes(pending.sent.updateId)) {
       pending.isAcknowledged = true;
@@ -357,6 +356,17 @@ export class Rekeying {
     if (isNew) this.#handleParameters(now, update.updateId!, update);
     if (this.#held !== undefined) this.start(now, this.#held.withDh);
     this.#context.reschedule(this.#association);
+  }
+
+  /** Nothing an attacker has recorded comes here: an old Update ID is not new. */
+  #lookWhence(now: Instant, addresses: AddressPair): void {
+    if (this.#updates.hasDependents || !isElsewhere(addresses, pathOf(this.#security))) return;
+    this.#pathCheck = new PathCheck(now, addresses, this.#context.random);
+    this.#pathCheck.updateId = this.#updates.send(now, [this.#pathCheck.question], []);
+  }
+
+  #moveTo({ local, peer, peerPort }: AddressPair): void {
+    this.#security.outbound.setAddresses(local, peer, peerPort);
   }
 
   #meaningOf(espInfo: EspInfo | undefined): RekeyMeaning {
@@ -369,9 +379,10 @@ export class Rekeying {
   }
 
   #handleParameters(now: Instant, updateId: number, update: UpdateContents): void {
-    const { espInfo, diffieHellman } = update;
+    const { espInfo, diffieHellman, echoRequest } = update;
     if (espInfo === undefined) {
-      this.#updates.acknowledge([updateId]);
+      const answers = echoRequest && [encodeParameter(ECHO_RESPONSE_SIGNED, echoRequest)];
+      this.#updates.acknowledge([updateId], answers);
       return;
     }
     // RFC 7402 §6.9 step 1.
@@ -491,8 +502,7 @@ export class Rekeying {
       // RFC 7402 §3.3.2: as good as the ACK, for the one who answered.
       if (!pending.isStarter) this.#finish(now);
     } else if (this.#security.inbound.spi === spi) {
-      const removeAt = after(now, this.#context.settings.latePacketTime);
-      for (const old of this.#retiring) if (old.removeAt > removeAt) old.removeAt = removeAt;
+      this.#retiring.hurry(after(now, this.#context.settings.latePacketTime));
       this.#context.reschedule(this.#association);
     }
   }
@@ -526,19 +536,19 @@ export class Rekeying {
   nextTimeout(): Instant | undefined {
     const rekey = this.#pending === undefined ? this.#startAt : this.#giveUpAt;
     let next = earliest(rekey, this.#begunUpdates?.nextTimeout());
-    next = earliest(next, this.#liveness?.dueAt);
-    for (const { removeAt } of this.#retiring) next = earliest(next, removeAt);
-    return next;
+    next = earliest(next, earliest(this.#liveness?.dueAt, this.#pathCheck?.until));
+    return earliest(next, this.#retiring.dueAt);
   }
 
   /** Does what is due. @returns Why the association is broken (§6.11 step 4), if it is. */
   handleTimeout(now: Instant): string | undefined {
-    this.#retiring = this.#retiring.filter(({ inbound, removeAt }) => {
-      if (removeAt > now) return true;
-      this.#remove(inbound);
-      return false;
-    });
+    this.#retiring.handleTimeout(now);
     if (this.#liveness?.handleTimeout(now) === false) return PEER_SILENT;
+    if (this.#pathCheck !== undefined && this.#pathCheck.until <= now) {
+      this.#updates.cancel(this.#pathCheck.updateId);
+      this.#pathCheck = undefined;
+      if (this.#held !== undefined) this.start(now, this.#held.withDh);
+    }
     if (this.#begunUpdates?.handleTimeout(now) === false) {
       return "the peer did not acknowledge UPDATE";
     }
@@ -550,15 +560,10 @@ export class Rekeying {
     return undefined;
   }
 
-  #remove(inbound: InboundSa): void {
-    this.#gone = withTraffic(this.#gone, inbound);
-    this.#context.removeSas(inbound, undefined);
-  }
-
   /** The association ends: nothing of a rekey stays, neither keys nor SAs beside those in force. */
   stop(): void {
     this.#discardPending();
-    for (const { inbound } of this.#retiring.splice(0)) this.#remove(inbound);
+    this.#retiring.stop();
     wipe(this.#material.keymat.prk, this.#material.keyPair.privateKey);
   }
 }

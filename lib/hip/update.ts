@@ -20,6 +20,7 @@ import { encodeParameter } from "../wire/hip/parameter.ts";
 import { HIP_FIELD, type HipPacket } from "../wire/hip/packet.ts";
 import { ACK } from "../wire/hip/parameters/ack.ts";
 import { DIFFIE_HELLMAN, type DiffieHellman } from "../wire/hip/parameters/diffie_hellman.ts";
+import { type Echo, ECHO_REQUEST_SIGNED } from "../wire/hip/parameters/echo.ts";
 import { ESP_INFO, type EspInfo } from "../wire/hip/parameters/esp_info.ts";
 import { SEQ } from "../wire/hip/parameters/seq.ts";
 import type { AddressPair, AssociationContext, AssociationHandle } from "./association_context.ts";
@@ -35,6 +36,8 @@ export interface UpdateContents {
   readonly acknowledges: readonly number[];
   readonly espInfo: EspInfo | undefined;
   readonly diffieHellman: DiffieHellman | undefined;
+  /** What is to be returned (§5.2.20). */
+  readonly echoRequest: Echo | undefined;
 }
 
 /**
@@ -55,7 +58,8 @@ export function readUpdate(packet: HipPacket): UpdateContents {
   }
   const espInfo = packet.first(ESP_INFO);
   const diffieHellman = packet.first(DIFFIE_HELLMAN);
-  return { updateId, acknowledges: acknowledges ?? [], espInfo, diffieHellman };
+  const echoRequest = packet.first(ECHO_REQUEST_SIGNED);
+  return { updateId, acknowledges: acknowledges ?? [], espInfo, diffieHellman, echoRequest };
 }
 
 /** An UPDATE of ours that waits for its ACK. */
@@ -149,15 +153,15 @@ export class Updates {
     }
   }
 
-  /** Sends an UPDATE that only acknowledges (§5.3.5). */
-  acknowledge(updateIds: readonly number[]): void {
+  /** Sends an UPDATE that only acknowledges (§5.3.5). @param answers Parameters that go with it. */
+  acknowledge(updateIds: readonly number[], answers: readonly Uint8Array[] = []): void {
     this.#markAcknowledged(updateIds);
-    this.#signAck(updateIds);
+    this.#signAck(updateIds, answers);
   }
 
-  #signAck(updateIds: readonly number[]): void {
+  #signAck(updateIds: readonly number[], answers: readonly Uint8Array[] = []): void {
     const { channel, keys, path } = this.#options;
-    const parameters = [encodeParameter(ACK, { updateIds })];
+    const parameters = [...answers, encodeParameter(ACK, { updateIds })];
     const job = channel.sign(PACKET.UPDATE, parameters, path(), keys);
     this.#signing.set(job, { own: undefined, acknowledges: updateIds });
   }

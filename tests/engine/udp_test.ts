@@ -9,12 +9,14 @@ import type { ControlSettings } from "../../lib/hip/constants.ts";
 import type { Transport } from "../../lib/hip/transport.ts";
 import { verifyHipSignature } from "../../lib/hip/packet_verifier.ts";
 import { NOTIFY, PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
+import { parameterType } from "../../lib/wire/hip/parameter.ts";
+import { runJob } from "../../lib/hip/run_job.ts";
 import { emitHipPacket, HIP_FIELD, parseHipPacket } from "../../lib/wire/hip/packet.ts";
 import { NOTIFICATION } from "../../lib/wire/hip/parameters/notification.ts";
 import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
 import { udpPayload } from "../../lib/wire/udp_encapsulation.ts";
 import { type CarriedPacket, hipOctets, isEsp } from "../support/datagrams.ts";
-import type { End, EnginePair } from "../support/engine_pair.ts";
+import { type End, EnginePair } from "../support/engine_pair.ts";
 import { makePair as makeRawPair, states, swallowing, typeOf } from "../support/engine_story.ts";
 import { unreachable } from "../support/icmp_errors.ts";
 import { accessOf, ALICE, BOB, rule, unlikePair } from "../support/policy_pair.ts";
@@ -228,6 +230,72 @@ Deno.test("NAT-031 R1s in UDP that lead nowhere keep an exchange without UDP bac
   assert.equal(forgeries, 2);
 });
 
+/** Alice has begun, and her I1s, in UDP first, have not arrived. */
+function begun(pair: EnginePair): readonly [inUdp: OutgoingPacket, raw: OutgoingPacket] {
+  const i1s = swallowing(pair, PACKET.I1, () => {
+    pair.a.engine.connect(pair.now, pair.b.hit);
+    pair.settle();
+    pair.advance(milliseconds(100));
+  });
+  assert.deepEqual(i1s.map(({ protocol }) => protocol), [17, 139]);
+  return [i1s[0]!, i1s[1]!];
+}
+
+/** What Bob says to a packet, which does not arrive. */
+function answerTo(pair: EnginePair, packet: OutgoingPacket): OutgoingPacket {
+  const [answer] = swallowing(pair, PACKET.R1, () => pair.inject(pair.b, packet));
+  return answer!;
+}
+
+Deno.test("NAT-030 while R2 is awaited a newer R1 over the other transport counts for nothing", () => {
+  const pair = unlikePair({ settings: { transport: "auto" } }, { settings: { transport: "auto" } });
+  const { a } = pair;
+  const older = answerTo(pair, begun(pair)[0]);
+  // The R1s are renewed, and Alice tries again.
+  pair.passes = () => false;
+  pair.advance(seconds(700));
+  pair.passes = () => true;
+  const newer = answerTo(pair, begun(pair)[1]);
+  const i2s = swallowing(pair, PACKET.I2, () => {
+    pair.inject(a, older);
+    pair.settle();
+    const { "hip-wrong-state": before = 0 } = drops(a);
+    pair.inject(a, newer);
+    pair.settle();
+    assert.equal(drops(a)["hip-wrong-state"], before + 1);
+  });
+  assert.deepEqual(i2s.map(({ protocol }) => protocol), [17]);
+});
+
+Deno.test("NAT-031 of R1s that wait for each other the one in UDP is looked at first", () => {
+  const pair = unlikePair({ settings: { transport: "auto" } }, { settings: { transport: "auto" } });
+  const { a } = pair;
+  const [inUdp, raw] = begun(pair).map((i1) => answerTo(pair, i1));
+  // After several I1s R1s are collected.
+  swallowing(pair, PACKET.I1, () => pair.advance(milliseconds(600)));
+  const jobs = a.jobs.length;
+  pair.inject(a, raw!);
+  pair.inject(a, inUdp!);
+  pair.advance(milliseconds(300));
+  assert.equal(states(pair)[0], "ESTABLISHED");
+  const looked = a.jobs.slice(jobs).flatMap((job) => job.kind === "verify-r1" ? [job.r1] : []);
+  assert.deepEqual(looked, [hipOctets(inUdp!)!]);
+});
+
+Deno.test("strangers in UDP hear nothing by ICMP, whatever the switch says", () => {
+  const pair = makePair({ icmpToStrangers: true });
+  const { b } = pair;
+  const update = emitHipPacket({
+    packetType: PACKET.UPDATE,
+    senderHit: ALICE.hit,
+    receiverHit: BOB.hit,
+  }, []);
+  pair.inject(b, datagram(pair, udpPayload(update)));
+  pair.inject(b, datagram(pair, new Uint8Array(80).fill(7)));
+  assert.deepEqual(drops(b), { "hip-no-association": 1, "esp-unknown-spi": 1 });
+  assert.deepEqual(b.sent, []);
+});
+
 // ---- floods ------------------------------------------------------------------------------------
 
 Deno.test("SEC-001 a flood of I1s over UDP from many ports is answered at the rate of one address, with R1s no larger than without UDP, and leaves nothing", () => {
@@ -390,4 +458,77 @@ Deno.test("a keepalive whose signature could not be made is tried again", () => 
   isBroken = false;
   pair.advance(seconds(15));
   assert.equal(keepalives(pair).length, 2);
+});
+
+// ---- another path ------------------------------------------------------------------------------
+
+/** Established; from now on what Alice sends comes from another port, and she asks for a sign of life. */
+function elsewhere(): EnginePair {
+  const pair = established();
+  const { inject } = pair;
+  pair.inject = (to, packet) =>
+    inject.call(pair, to, to === pair.b ? { ...packet, sourcePort: MAPPED_PORT } : packet);
+  return pair;
+}
+
+function portAtBob({ a, b }: EnginePair): number | undefined {
+  return b.engine.association(a.hit)?.peerPort;
+}
+
+Deno.test("NAT-253 data goes to another port when the peer has returned what was asked there", () => {
+  const pair = elsewhere();
+  const { a, b } = pair;
+  pair.ping(a, b);
+  assert.equal(portAtBob(pair), 10500);
+  a.engine.rekey(pair.now, b.hit, { withDh: false });
+  pair.settle();
+  assert.equal(portAtBob(pair), MAPPED_PORT);
+  // Ours and theirs, each once, and none of them left open.
+  pair.wire.length = 0;
+  pair.advance(seconds(9));
+  assert.deepEqual(pair.wire, []);
+});
+
+const FLAWS: Readonly<Record<string, (tlv: Uint8Array) => Uint8Array[]>> = {
+  "no answer": () => [],
+  "another answer": (tlv) => [tlv.with(4, tlv[4]! ^ 1)],
+};
+
+for (const [what, change] of Object.entries(FLAWS)) {
+  Deno.test(`NAT-253 an UPDATE from another port that acknowledges the question with ${what} moves nothing`, () => {
+    const pair = elsewhere();
+    const { a, b } = pair;
+    let changed = 0;
+    pair.tamper = (job, result, at) => {
+      if (at !== a || job.kind !== "sign-packet") return result;
+      const isAnswer = (tlv: Uint8Array) => parameterType(tlv) === PARAMETER.ECHO_RESPONSE_SIGNED;
+      if (!job.parameters.some(isAnswer)) return result;
+      changed++;
+      const parameters = job.parameters.flatMap((tlv) => isAnswer(tlv) ? change(tlv) : [tlv]);
+      return runJob({ ...job, parameters });
+    };
+    a.engine.rekey(pair.now, b.hit, { withDh: false });
+    pair.settle();
+    assert.equal(changed, 1);
+    assert.equal(portAtBob(pair), 10500);
+    assert.deepEqual(states(pair), ["ESTABLISHED", "ESTABLISHED"]);
+  });
+}
+
+Deno.test("NAT-253 an answer that comes from a third place moves nothing", () => {
+  const pair = elsewhere();
+  const { a, b } = pair;
+  let updates = 0;
+  pair.inject = (to, packet) => {
+    const isLater = to === b && typeOf(packet) === PACKET.UPDATE && updates++ > 0;
+    EnginePair.prototype.inject.call(
+      pair,
+      to,
+      to === b ? { ...packet, sourcePort: isLater ? 5 : MAPPED_PORT } as CarriedPacket : packet,
+    );
+  };
+  a.engine.rekey(pair.now, b.hit, { withDh: false });
+  pair.settle();
+  assert.ok(updates > 1);
+  assert.equal(portAtBob(pair), 10500);
 });

@@ -16,6 +16,9 @@ import { shell } from "../support/system_host.ts";
 
 const FAMILIES = ["ipv4", "ipv6"] as const;
 
+/** Protocol 50 is what is looked at here. */
+const RAW = ["transport=raw"];
+
 async function setServerMtu(lab: Lab, mtu: number): Promise<void> {
   await shell(lab.router, `ip link set to-server mtu ${mtu}`);
   await shell(lab.server, `ip link set eth0 mtu ${mtu}`);
@@ -83,7 +86,7 @@ for (const families of FAMILIES) {
       "carries, and what it sends then is not cut up",
     ignore: CANNOT_RUN,
     fn: () =>
-      withScene({ families }, async ({ lab, client, server }) => {
+      withScene({ families, settings: RAW }, async ({ lab, client, server }) => {
         const hit = hitOf(server);
         assert.equal((await hip(client, "ping", SERVER_NAME, "-c", "1")).code, 0);
         const first = await ping(client.host, hit, 100);
@@ -115,7 +118,7 @@ for (const families of FAMILIES) {
       "crosses in pieces, also where the path carries less than 1280 octets of it",
     ignore: CANNOT_RUN,
     fn: () =>
-      withScene({ families }, async ({ lab, client, server }) => {
+      withScene({ families, settings: RAW }, async ({ lab, client, server }) => {
         const hit = hitOf(server);
         assert.equal((await hip(client, "ping", SERVER_NAME, "-c", "1")).code, 0);
         const capture = await Capture.start(lab, lab.router, "to-server");

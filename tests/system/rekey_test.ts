@@ -35,9 +35,9 @@ Deno.test({
 
       const file = `${lab.folder}/download`;
       const url = `http://${SERVER_NAME}:8080/${LENGTH}`;
-      const download = client.host.run(["curl", "-sf", "--max-time", "55", "-o", file, url], {
-        timeoutMs: LIMIT_MS,
-      });
+      // Slow enough to be under way all the time.
+      const curl = ["curl", "-sf", "--limit-rate", "40M", "--max-time", "55", "-o", file, url];
+      const download = client.host.run(curl, { timeoutMs: LIMIT_MS });
       let isRunning = true;
       download.then(() => isRunning = false);
       const rekey = async (agent: typeof client, peer: typeof client, ...options: string[]) => {
