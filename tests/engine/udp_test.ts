@@ -1,7 +1,6 @@
 /** HIP and ESP in UDP as one engine sees them: what it takes, what it refuses, whom it answers. */
 
 import assert from "node:assert/strict";
-import { concatBytes } from "../../lib/base/bytes.ts";
 import type { DropReason } from "../../lib/base/drop_reason.ts";
 import { milliseconds, seconds } from "../../lib/base/time.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
@@ -189,19 +188,11 @@ Deno.test("ICMP that says that an I1 in UDP did not get there has the other tran
   });
   assert.equal(i1s.length, 1);
   const others = swallowing(pair, PACKET.I1, () => {
-    pair.inject(pair.a, unreachable(asOnTheWire(i1s[0]!)));
+    pair.inject(pair.a, unreachable(i1s[0]!));
     pair.a.engine.handleTimeout(pair.now);
   });
   assert.deepEqual(others.map(({ protocol }) => protocol), [139]);
 });
-
-/** With its UDP header, for whoever quotes it. */
-function asOnTheWire(packet: OutgoingPacket): OutgoingPacket {
-  const header = new Uint8Array(8);
-  new DataView(header.buffer).setUint16(0, 10500);
-  new DataView(header.buffer).setUint16(2, packet.peerPort!);
-  return { ...packet, bytes: concatBytes(header, packet.bytes) };
-}
 
 Deno.test("NAT-031 R1s in UDP that lead nowhere keep an exchange without UDP back once, and no longer", () => {
   const pair = unlikePair({ settings: { transport: "auto" } }, { settings: { transport: "auto" } });
