@@ -11,13 +11,21 @@ import assert from "node:assert/strict";
 import { SERVER_NAME } from "../../lib/lab/agents.ts";
 import { type Lab, type LabHost, runCommand } from "../../lib/lab/lab.ts";
 import { Capture } from "../support/system_capture.ts";
-import { CANNOT_RUN, hip, hitOf, statusOf, withScene } from "../support/system.ts";
+import { CANNOT_RUN, hip, hitOf, startTransfers, statusOf, withScene } from "../support/system.ts";
 import { shell } from "../support/system_host.ts";
+import { download, makeOctets, upload } from "../support/system_transfer.ts";
 
-const FAMILIES = ["ipv4", "ipv6"] as const;
+const WAYS = (["ipv4", "ipv6"] as const).flatMap((families) =>
+  (["raw", "udp"] as const).map((transport) => ({ families, transport }))
+);
 
-/** Protocol 50 is what is looked at here. */
-const RAW = ["transport=raw"];
+/** Octets of the longest inner packet on a path of 1350, by family and transport. */
+const INNER_MTU = {
+  ipv4: { raw: 1334, udp: 1326 },
+  ipv6: { raw: 1314, udp: 1306 },
+} as const;
+
+const PROTOCOL = { raw: 50, udp: 17 } as const;
 
 async function setServerMtu(lab: Lab, mtu: number): Promise<void> {
   await shell(lab.router, `ip link set to-server mtu ${mtu}`);
@@ -50,7 +58,8 @@ const FIELDS = [
 
 const ETHERNET_HEADER = 14;
 
-async function outerPackets(capture: Capture): Promise<OuterPacket[]> {
+/** Those of a protocol. */
+async function outerPackets(capture: Capture, wanted: number): Promise<OuterPacket[]> {
   await capture.packets();
   const { code, stdout, stderr } = await runCommand([
     ...["tshark", "-n", "-r", capture.file, "-T", "fields", "-E", "occurrence=f"],
@@ -76,17 +85,19 @@ async function outerPackets(capture: Capture): Promise<OuterPacket[]> {
       lengths: [claimed, number("frame.len") - ETHERNET_HEADER],
       checksum: text("ip.checksum.status"),
     };
-  }).filter(({ protocol }) => protocol === 50);
+  }).filter(({ protocol }) => protocol === wanted);
 }
 
-for (const families of FAMILIES) {
+for (const { families, transport } of WAYS) {
+  const scene = { families, settings: [`transport=${transport}`] };
+
   Deno.test({
     name:
-      `ESP-209 ESP-212 ESP-163 ESP-181 ${families}: an application learns what a smaller path ` +
+      `ESP-209 ESP-212 ESP-163 ESP-181 ${families} ${transport}: an application learns what a smaller path ` +
       "carries, and what it sends then is not cut up",
     ignore: CANNOT_RUN,
     fn: () =>
-      withScene({ families, settings: RAW }, async ({ lab, client, server }) => {
+      withScene(scene, async ({ lab, client, server }) => {
         const hit = hitOf(server);
         assert.equal((await hip(client, "ping", SERVER_NAME, "-c", "1")).code, 0);
         const first = await ping(client.host, hit, 100);
@@ -98,9 +109,9 @@ for (const families of FAMILIES) {
         await ping(client.host, hit, 1340, "-M", "do", "-W", "1");
         const refused = await ping(client.host, hit, 1340, "-M", "do");
         const mtu = Number(/mtu[ =](\d+)/i.exec(refused)?.[1]);
-        assert.equal(mtu, families === "ipv4" ? 1334 : 1314, refused);
+        assert.equal(mtu, INNER_MTU[families][transport], refused);
         assert.match(await ping(client.host, hit, mtu - 48, "-M", "do"), / 0% packet loss/);
-        const packets = await outerPackets(capture);
+        const packets = await outerPackets(capture, PROTOCOL[transport]);
         assert.ok(packets.length >= 2);
         assert.ok(packets.every(({ isFragment }) => !isFragment));
         for (const { lengths, checksum, dontFragment } of packets) {
@@ -114,16 +125,16 @@ for (const families of FAMILIES) {
 
   Deno.test({
     name:
-      `ESP-188 ESP-189 ESP-190 ${families}: long datagrams go into one ESP packet each, which ` +
+      `ESP-188 ESP-189 ESP-190 ${families} ${transport}: long datagrams go into one ESP packet each, which ` +
       "crosses in pieces, also where the path carries less than 1280 octets of it",
     ignore: CANNOT_RUN,
     fn: () =>
-      withScene({ families, settings: RAW }, async ({ lab, client, server }) => {
+      withScene(scene, async ({ lab, client, server }) => {
         const hit = hitOf(server);
         assert.equal((await hip(client, "ping", SERVER_NAME, "-c", "1")).code, 0);
         const capture = await Capture.start(lab, lab.router, "to-server");
         assert.match(await ping(client.host, hit, 4000), / 0% packet loss/);
-        const packets = await outerPackets(capture);
+        const packets = await outerPackets(capture, PROTOCOL[transport]);
         assert.ok(packets.length >= 6 && packets.every(({ isFragment }) => isFragment));
         // One beginning each way: one ESP header.
         assert.equal(packets.filter(({ offset }) => offset === 0).length, 2);
@@ -131,6 +142,30 @@ for (const families of FAMILIES) {
         for (let i = 0; i < 2; i++) await ping(client.host, hit, 1232, "-W", "1");
         assert.match(await ping(client.host, hit, 1232), / 0% packet loss/);
         assert.match(await ping(client.host, hit, 4000), / 0% packet loss/);
+      }),
+  });
+
+  Deno.test({
+    name: `${families} ${transport}: megabytes cross a path of 1280 octets, in pieces`,
+    ignore: CANNOT_RUN,
+    fn: () =>
+      withScene(scene, async ({ lab, client, server }) => {
+        const length = 3_000_000;
+        const hash = await startTransfers(server.host, length);
+        assert.equal((await hip(client, "ping", SERVER_NAME, "-c", "1")).code, 0);
+        await setServerMtu(lab, 1280);
+        const capture = await Capture.start(lab, lab.router, "to-server");
+        const octets = await makeOctets(lab, length);
+        await upload(client.host, SERVER_NAME, octets, "100M").isWhole;
+        const copy = `${lab.folder}/copy`;
+        await download(client.host, SERVER_NAME, { copy, length, hash }, "100M").isWhole;
+        const packets = await outerPackets(capture, PROTOCOL[transport]);
+        const pieces = packets.filter(({ isFragment }) => isFragment);
+        assert.ok(pieces.length > 2 * 4000, `${pieces.length} of ${packets.length}`);
+        for (const agent of [client, server]) {
+          const { drops } = await statusOf(agent);
+          assert.equal(drops["send-failed"] ?? 0, 0);
+        }
       }),
   });
 }
