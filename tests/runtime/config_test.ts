@@ -54,11 +54,15 @@ Deno.test("parseConfig() reads every kind of value", () => {
       "i2_retries = 4",
       "max_associations = 100000",
       "icmp_to_strangers = yes",
+      "transport = udp",
+      "udp_port = 10600",
     ].join("\n"),
     FILE,
   );
   assert.deepEqual(config, {
     ...DEFAULT_CONFIG,
+    transport: "udp",
+    udpPort: 10_600,
     dhGroups: [9, 3],
     espSuites: [8, 7],
     esn: "off",
@@ -198,6 +202,7 @@ Deno.test("parseConfig() reads the access list, one peer a line", () => {
       "peer = 2001:22::1 idle_timeout=2d esp_suites=8,9",
       "peer = 2001:22::/32",
       "peer = 2001:22::2 anonymously refuse",
+      "peer = 2001:22::3 transport=raw",
       "peer = anonymous refuse",
       "peer = * refuse   # everybody else",
     ].join("\n"),
@@ -208,6 +213,7 @@ Deno.test("parseConfig() reads the access list, one peer a line", () => {
     rule(parseIpAddress("2001:22::1"), { idleTimeout: seconds(172_800), espSuites: [8, 9] }),
     rule("2001:22::/32"),
     rule(parseIpAddress("2001:22::2"), { isMetAnonymously: true, isRefused: true }),
+    rule(parseIpAddress("2001:22::3"), { transport: "raw" }),
     rule("anonymous", REFUSED),
     rule("*", REFUSED),
     rule(parseIpAddress("2001:21::1")),
@@ -228,6 +234,8 @@ Deno.test("parseConfig() says what is wrong with a peer line", () => {
     ["peer = 2001:22::1 colour=blue", /Behind the peer, use refuse/],
     ["peer = 2001:22::/32 anonymously", /made for one peer, named by its HIT/],
     ["peer = anonymous esp_suites=8", /anonymous is known only after/],
+    ["peer = anonymous transport=udp", /anonymous is known only after its transport is/],
+    ["peer = 2001:22::1 transport=tcp", /Use one of auto, udp, raw/],
   ];
   for (const [line, expected] of bad) assert.match(problemOf(line), expected, line);
   assert.match(
@@ -272,6 +280,8 @@ Deno.test("The default never offers ESP without encryption, and every default ca
     `interface = ${DEFAULT_CONFIG.interfaceName}`,
     `listen = ${DEFAULT_CONFIG.listen}`,
     "upstream = auto",
+    "transport = auto",
+    "udp_port = 10500",
   ].join("\n");
   assert.deepEqual(parseConfig(text, FILE), DEFAULT_CONFIG);
 });
