@@ -91,7 +91,7 @@ function explain(port: number, family: IpFamily, call: string, errno: number): E
     case ERRNO.EADDRINUSE:
       return new UserError(
         `cannot use UDP port ${port} (IPv${family}): another program has it. ` +
-          `"ss -ulnp" shows which one; end it, or have hip use another port.`,
+          `"ss -ulnp" shows which one; end it, or set another udp_port.`,
       );
     case ERRNO.EACCES:
       return new UserError(

@@ -115,12 +115,13 @@ export function reuseLines(result: DemoResult): string[] {
 /** What the router saw; nothing where it could not count. */
 export function routerLines({ routerPackets }: DemoResult): string[] {
   if (routerPackets === null) return [];
-  const { hip, esp, other } = routerPackets;
+  const { hip, esp, inUdp, other } = routerPackets;
+  const carrier = inUdp === hip + esp ? " (all in UDP)" : "";
   const verdict = other === 0
     ? "No TCP, no HTTP, no name of a page: only HIP and ESP crossed the router."
     : "The others are neither HIP nor ESP.";
   return wrap(
-    `The router carried ${count(hip, "HIP packet")}, ${count(esp, "ESP packet")} and ` +
+    `The router carried ${count(hip, "HIP packet")}, ${count(esp, "ESP packet")}${carrier} and ` +
       `${count(other, "other")} between the two hosts. ${verdict}`,
     COLUMNS,
   );

@@ -5,7 +5,8 @@
  *
  * Work per packet: an I1 costs a copy of it, its parsing, one hash, and one copy of an R1 with a sum
  * over what is new in it. An I2 costs its parsing and two hashes until its puzzle has been found
- * right. Both look through our identities, which are few.
+ * right. Both look through our identities, which are few. In UDP it is the same but for the sums; the
+ * limits count addresses, whatever the ports, and an R1 is no larger there.
  */
 
 import { bytesEqual, isAllZero, toHex, wipe } from "../base/bytes.ts";

@@ -34,11 +34,17 @@ export function openUdpPort(
         for (const socket of sockets) socket.close();
         throw error;
       }
-      problems.push(`UDP over IPv${family} is not in use: ${error.message}`);
+      problems.push(error.message);
     }
   }
-  if (sockets.length === 0 && config.transport === "udp") throw new UserError(problems.join(" "));
-  return { sockets, problems };
+  const [problem] = problems;
+  if (problem === undefined || sockets.length > 0) {
+    const lacking = sockets[0]?.family === 6 ? 4 : 6;
+    const partly = problems.map((what) => `HIP goes without UDP over IPv${lacking}: ${what}`);
+    return { sockets, problems: partly };
+  }
+  if (config.transport === "udp") throw new UserError(problem);
+  return { sockets, problems: [`HIP goes without UDP: ${problem}`] };
 }
 
 /** "auto, UDP port 10500": what is wanted, and what there is. */

@@ -74,10 +74,15 @@ Deno.test("The table tells name, HIT, SPIs, suite, time of the base exchange and
 });
 
 Deno.test("The proof is claimed only where the router counted and nothing else crossed it", () => {
-  assert.match(routerLines(RESULT).join(" "), /4 HIP packets, 20 ESP packets and 0 others/);
+  assert.match(
+    routerLines(RESULT).join(" "),
+    /4 HIP packets, 20 ESP packets \(all in UDP\) and 0 others/,
+  );
   assert.match(routerLines(RESULT).join(" "), /only HIP and ESP crossed the router/);
   const mixed = { ...RESULT, routerPackets: { hip: 4, esp: 20, inUdp: 24, other: 1 } };
   assert.doesNotMatch(routerLines(mixed).join(" "), /only HIP and ESP/);
+  const raw = { ...RESULT, routerPackets: { hip: 4, esp: 20, inUdp: 0, other: 0 } };
+  assert.match(routerLines(raw).join(" "), /20 ESP packets and 0 others/);
   assert.deepEqual(routerLines({ ...RESULT, routerPackets: null }), []);
 });
 

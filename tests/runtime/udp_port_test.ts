@@ -55,11 +55,13 @@ Deno.test("what cannot be had is said in a sentence each, and the rest is used",
   const one = openUdpPort(config(), new Kernel([4]));
   assert.deepEqual(one.sockets.map(({ family }) => family), [4]);
   assert.deepEqual(one.problems, [
-    "UDP over IPv6 is not in use: cannot use UDP port 10500: another program has it.",
+    "HIP goes without UDP over IPv6: cannot use UDP port 10500: another program has it.",
   ]);
   const none = openUdpPort(config(), new Kernel([]));
   assert.deepEqual(none.sockets, []);
-  assert.equal(none.problems.length, 2);
+  assert.deepEqual(none.problems, [
+    "HIP goes without UDP: cannot use UDP port 10500: another program has it.",
+  ]);
 });
 
 Deno.test("where nothing but UDP is allowed, no port at all is an error of the user's", () => {

@@ -11,7 +11,7 @@
 import assert from "node:assert/strict";
 import { CLIENT_ADDRESSES, type CommandResult, type LabHost } from "../../lib/lab/lab.ts";
 import { startDns } from "../../lib/lab/services.ts";
-import { CANNOT_RUN, hipAt, SELF, withLab } from "../support/system.ts";
+import { CANNOT_RUN, hipAt, SELF, startFixture, withLab } from "../support/system.ts";
 import { assertAsBefore, shell, snapshot } from "../support/system_host.ts";
 
 /** Runs a test on a host where nothing is wrong yet. */
@@ -209,6 +209,33 @@ Deno.test({
       await assertRefused(host, () => up("--dns", "required"), /port 53/i);
       taker.kill("SIGKILL");
       await taker.status;
+    }),
+});
+
+Deno.test({
+  name:
+    "UDP port 10500 taken: hip goes without UDP and says so, also in hip status; where nothing " +
+    "but UDP is allowed it stops",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withHost(async (host, stateFolder) => {
+      const up = (...args: string[]) => hipAt(host, stateFolder, "up", ...args);
+      const taker = await startFixture(host, "take_udp_port.ts", "10500", "4", "6");
+      await assertRefused(host, () => up("-o", "transport=udp"), /UDP port 10500.*another program/);
+      const without = await up();
+      assert.equal(without.code, 0, without.stderr);
+      assertOneSentence(without, /without UDP: .*port 10500.*another program has it.*udp_port/);
+      const { stdout } = await hipAt(host, stateFolder, "status");
+      assert.match(stdout, /^transport: auto, no UDP port$/m);
+      assert.match(stdout.replace(/\s+/g, " "), /warning: HIP goes without UDP: /);
+      assert.equal((await hipAt(host, stateFolder, "down")).code, 0);
+      taker.kill("SIGKILL");
+      await taker.status;
+      const other = await up("-o", "udp_port=10501");
+      assert.equal(other.code, 0, other.stderr);
+      const after = await hipAt(host, stateFolder, "status");
+      assert.match(after.stdout, /^transport: auto, UDP port 10501$/m);
+      assert.equal((await hipAt(host, stateFolder, "down")).code, 0);
     }),
 });
 
