@@ -29,6 +29,8 @@ export interface PeerAnswer {
   readonly ttlSeconds: number;
   /** Whether the engine failed to reach it lately. */
   readonly isUnreachable: boolean;
+  /** What stands for it in an answer for A, 4 octets. */
+  readonly lsi: Uint8Array | undefined;
   /** Whether its locators come from the hosts file and do not expire. */
   readonly isFixed: boolean;
   /** Whether it is in the answer. */

@@ -413,8 +413,9 @@ export class AddressQuery {
 
   #conclude(now: Instant, draft: Draft): AddressResult {
     const { canonicalName, addresses, peers, own } = draft;
-    const released = peers.filter((peer) => peer.isReleased);
-    const standIns = this.#standIns(now, released);
+    const released = peers.filter((peer) => peer.isReleased)
+      .map((peer) => ({ ...peer, lsi: this.#lsiOf(now, peer) }));
+    const standIns = this.#standIns(released);
     const bytes = this.#query.isValidating ? undefined : this.#policyAnswer(draft, released) ??
       buildAddressAnswer(this.#query, {
         standIns,
@@ -432,7 +433,7 @@ export class AddressQuery {
       isModified: bytes !== undefined,
       repeatableUntil: bytes === undefined ? this.#repeatableUntil : undefined,
       canonicalName,
-      peers,
+      peers: peers.map((peer) => released.find(({ hit }) => hit === peer.hit) ?? peer),
       addresses,
     };
   }
@@ -450,17 +451,22 @@ export class AddressQuery {
   }
 
   /** What stands for the HITs in an answer of this type. */
-  #standIns(now: Instant, released: readonly PeerAnswer[]): StandIn[] {
-    if (this.#query.question.type === TYPE.AAAA) {
-      return released.map(({ hit, ttlSeconds }) => ({ address: hit, ttlSeconds }));
-    }
-    const { lsi } = this.#context;
-    if (lsi === "off" || (lsi === "v4only" && this.#hasTwin)) return [];
-    return released.flatMap(({ hit, ttlSeconds }) => {
-      const address = this.#context.lsiOf(now, hit);
-      if (address === undefined) this.#context.counters.count("lsis-exhausted");
+  #standIns(released: readonly PeerAnswer[]): StandIn[] {
+    const isForIpv6 = this.#query.question.type === TYPE.AAAA;
+    return released.flatMap(({ hit, lsi, ttlSeconds }) => {
+      const address = isForIpv6 ? hit : lsi;
       return address === undefined ? [] : [{ address, ttlSeconds }];
     });
+  }
+
+  /** The LSI of a HIT, where this answer is to have one. */
+  #lsiOf(now: Instant, { hit }: PeerAnswer): Uint8Array | undefined {
+    const { lsi, counters } = this.#context;
+    if (this.#query.question.type !== TYPE.A || lsi === "off") return undefined;
+    if (lsi === "v4only" && this.#hasTwin) return undefined;
+    const address = this.#context.lsiOf(now, hit);
+    if (address === undefined) counters.count("lsis-exhausted");
+    return address;
   }
 
   /** Where the mode of the name allows no native address, whatever there is. */
@@ -513,6 +519,7 @@ export class AddressQuery {
       ttlSeconds,
       isUnreachable: this.#context.isUnreachable(now, peer.hit),
       isFixed,
+      lsi: undefined,
       isReleased: false,
     };
   }

@@ -499,7 +499,8 @@ export class DnsProxy {
     const released = result.peers.filter((peer) => peer.isReleased);
     if (released.length === 0 || !result.isModified) return;
     const hits = released.map((peer) =>
-      `${formatHit(peer.hit)} at [${peer.locators.map(formatIpAddress).join(", ")}]`
+      `${formatHit(peer.hit)}${peer.lsi === undefined ? "" : ` (${peer.lsi.join(".")})`} at ` +
+      `[${peer.locators.map(formatIpAddress).join(", ")}]`
     );
     this.#logger.log(
       "debug",

@@ -6,6 +6,7 @@
  * allocates or throws for a packet that has its SA.
  */
 
+import { bytesEqual } from "../base/bytes.ts";
 import type { DropCounters, DropReason } from "../base/drop_reason.ts";
 import { PacketBuffer } from "../base/packet_buffer.ts";
 import { PerSecond } from "../base/per_second.ts";
@@ -87,8 +88,8 @@ export interface ThreadSide {
   readonly knownSpis: SharedArrayBuffer;
   /** Data threads take over SAs that carry data from now on; undefined: there are none any more. */
   setOffload(offload: SaOffload | undefined): void;
-  /** Judges an inner packet that a thread has opened, before it is delivered. */
-  handleInnerPacket(buffer: PacketBuffer): void;
+  /** Judges an inner packet that a thread has opened. @returns Whether it is to be delivered. */
+  handleInnerPacket(now: Instant, buffer: PacketBuffer): "deliver" | "consumed";
   /** Something has happened to an SA that was lent. */
   handleNews(now: Instant, sa: InboundSa | OutboundSa, news: SaNews): void;
   /** A thread has refused a packet, and counted it. */
@@ -113,7 +114,7 @@ export class DataPath implements ThreadSide {
     this.#owner = owner;
     this.#drops = parts.drops;
     this.#audit = parts.audit;
-    this.#lsiPath = new LsiPath(parts.lsis);
+    this.#lsiPath = new LsiPath(parts.lsis, (peerHit) => this.#judgeAllOf(peerHit));
     const { maxAssociations, maxPendingI2, stagedLifetime } = parts.limits;
     // An I2 that is being verified has its SPI already.
     this.saDatabase = new SaDatabase(maxAssociations * SAS_PER_ASSOCIATION + maxPendingI2);
@@ -310,19 +311,38 @@ export class DataPath implements ThreadSide {
       awaiting?.handleData(now, spi);
     }
     if (reason !== undefined) return "consumed";
-    if (sa.isFormKnown && !this.#lsiPath.isUsed) this.#offload?.takeInbound(sa);
-    this.handleInnerPacket(buffer);
-    const refused = this.#lsiPath.isUsed ? this.#lsiPath.toApplication(buffer) : undefined;
+    const outcome = this.handleInnerPacket(now, buffer);
+    if (this.#offload !== undefined && sa.isFormKnown && !this.#isForIpv4(sa)) {
+      this.#offload.takeInbound(sa);
+    }
+    return outcome;
+  }
+
+  /** See `ThreadSide`. */
+  handleInnerPacket(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
+    if (isTcpSyn(buffer)) {
+      // What a peer asks for in its SYN has to fit the way back.
+      const { bytes, start } = buffer;
+      const [local, peer] = [start + INNER_DESTINATION, start + INNER_SOURCE];
+      const sa = this.saDatabase.outboundFor(bytes, local, bytes, peer);
+      if (sa !== undefined) lowerMss(buffer, sa.innerLimit);
+    }
+    const refused = this.#lsiPath.isUsed ? this.#lsiPath.toApplication(now, buffer) : undefined;
     return refused === undefined ? "deliver" : this.#drop(refused);
   }
 
-  /** What a peer asks for in its SYN has to fit the way back. */
-  handleInnerPacket(buffer: PacketBuffer): void {
-    if (!isTcpSyn(buffer)) return;
-    const { bytes, start } = buffer;
-    const [local, peer] = [start + INNER_DESTINATION, start + INNER_SOURCE];
-    const sa = this.saDatabase.outboundFor(bytes, local, bytes, peer);
-    if (sa !== undefined) lowerMss(buffer, sa.innerLimit);
+  /** Whether each packet must be looked at here; such an SA is not lent. */
+  #isForIpv4(sa: InboundSa): boolean {
+    if (!this.#lsiPath.isUsed) return false;
+    return sa.mayBeForIpv4 ||= this.#lsiPath.serves(sa.peerHit);
+  }
+
+  /** From now on packets of a peer may be for programs of IPv4: none passes the engine by. */
+  #judgeAllOf(peerHit: Uint8Array): void {
+    for (const sa of this.saDatabase.inbound()) {
+      if (bytesEqual(sa.peerHit, peerHit)) sa.mayBeForIpv4 = true;
+      sa.dropViews();
+    }
   }
 
   /** A drop that leaves the ESP header where it was. */
@@ -398,7 +418,7 @@ export class DataPath implements ThreadSide {
     }
     const buffer = this.#scratch;
     buffer.load(packet);
-    const refused = this.#lsiPath.toApplication(buffer);
+    const refused = this.#lsiPath.answer(buffer);
     if (refused === undefined) this.#owner.deliver(buffer.contents().slice());
     else this.#drops.count(refused);
   }

@@ -3,8 +3,9 @@
  * them comes back as IPv4 (RFC 7401 §4.5.1, RFC 7402 §6.2). No LSI leaves the host.
  *
  * A packet from a peer does not say which form its receiver wants. It is IPv4 when a packet of the
- * same flow went out as IPv4 before: ports and protocol, or the identifier of an echo. Flows are
- * remembered in order of their first packet, so many at most.
+ * same flow went out as IPv4 before: ports and protocol, or the identifier of an echo; and when it
+ * is the first of its flow and only programs of IPv4 wait at its port. Flows are remembered in order
+ * of their first packet, so many at most.
  */
 
 import type { DropReason } from "../base/drop_reason.ts";
@@ -12,8 +13,9 @@ import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Instant } from "../base/time.ts";
 import { InnerFragments, isInnerFragment } from "../esp/inner_fragments.ts";
 import { mayBeCutUp, narrow, readdress, widen } from "../esp/lsi_translation.ts";
-import { LSI_PREFIX, type LsiEntry, type LsiTable } from "../identity/lsi.ts";
+import type { LsiEntry, LsiTable } from "../identity/lsi.ts";
 import { IPV6_FIELD, IPV6_HEADER_LENGTH, ipVersion, NEXT_HEADER } from "../wire/ipv6.ts";
+import { TCP_FIELD, TCP_FLAG, TCP_HEADER_LENGTH } from "../wire/tcp.ts";
 
 /** Flows at most: what a host of one user has open, many times over. */
 const MAX_FLOWS = 8192;
@@ -44,14 +46,25 @@ export class LsiPath {
   readonly #lsis: LsiTable;
   readonly #fragments = new InnerFragments();
   readonly #flows = new Map<number, Flow>();
+  /** Peers that have had one. */
+  readonly #served = new WeakSet<LsiEntry>();
+  readonly #onFirstFlow: (peerHit: Uint8Array) => void;
 
-  constructor(lsis: LsiTable) {
+  /** @param onFirstFlow Called before the first flow of a peer begins. */
+  constructor(lsis: LsiTable, onFirstFlow: (peerHit: Uint8Array) => void) {
     this.#lsis = lsis;
+    this.#onFirstFlow = onFirstFlow;
   }
 
   /** Whether there is any LSI: without one no packet costs anything here. */
   get isUsed(): boolean {
     return this.#lsis.size > 0;
+  }
+
+  /** Whether packets of a peer may be for programs of IPv4. */
+  serves(peerHit: Uint8Array): boolean {
+    const peer = this.#lsis.ofHit(peerHit);
+    return peer !== undefined && this.#served.has(peer);
   }
 
   /** An IPv4 packet of a program becomes one between HITs. */
@@ -68,28 +81,55 @@ export class LsiPath {
       if (typeof whole === "number") return whole > 0 ? "tun-fragment" : "waiting";
       buffer.load(whole);
     }
-    this.#remember(buffer, local, peer);
+    peer.lastUse = now;
+    this.#remember(buffer, local, peer, "out");
     const refused = readdress(buffer, local.hit, peer.hit);
     if (refused !== undefined) return refused;
     return isCuttable || isFragment ? CUTTABLE : WHOLE;
   }
 
   /**
-   * A packet between HITs becomes IPv4 when the program that it is for speaks that; else it stays.
+   * A packet of a peer becomes IPv4 when the program that it is for speaks that; else it stays.
    *
    * @returns Why it cannot be delivered.
    */
-  toApplication(buffer: PacketBuffer): DropReason | undefined {
+  toApplication(now: Instant, buffer: PacketBuffer): DropReason | undefined {
+    if (this.#flowOf(buffer) === undefined) this.#beginFlow(now, buffer);
+    return this.answer(buffer);
+  }
+
+  /** The same for a packet that was made here, about one of a program. */
+  answer(buffer: PacketBuffer): DropReason | undefined {
     const flow = this.#flowOf(buffer);
     if (flow === undefined) return undefined;
     return readdress(buffer, flow.peer.address, flow.local.address) ?? narrow(buffer);
   }
 
-  #remember(buffer: PacketBuffer, local: LsiEntry, peer: LsiEntry): void {
+  /** A flow that a peer begins is IPv4 where nobody would take it as IPv6. */
+  #beginFlow(now: Instant, buffer: PacketBuffer): void {
     const { bytes, start, end } = buffer;
     const at = start + IPV6_HEADER_LENGTH;
-    const key = keyOf(bytes, at, end, bytes[start + IPV6_FIELD.nextHeader]!, peer, "out");
-    if (key === undefined || this.#flows.has(key)) return;
+    const nextHeader = bytes[start + IPV6_FIELD.nextHeader]!;
+    if (at + 8 > end || !mayBegin(bytes, at, end, nextHeader)) return;
+    const port = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    if (!this.#lsis.hasIpv4Server(nextHeader, port)) return;
+    const local = this.#lsis.ofHit(bytes, start + IPV6_FIELD.destination);
+    if (local === undefined || !local.isOwn) return;
+    const source = start + IPV6_FIELD.source;
+    const peer = this.#lsis.ofHit(bytes, source) ??
+      this.#lsis.assign(bytes.slice(source, source + 16), now);
+    if (peer !== undefined) this.#remember(buffer, local, peer, "in");
+  }
+
+  #remember(buffer: PacketBuffer, local: LsiEntry, peer: LsiEntry, way: "in" | "out"): void {
+    const { bytes, start, end } = buffer;
+    const at = start + IPV6_HEADER_LENGTH;
+    const key = keyOf(bytes, at, end, bytes[start + IPV6_FIELD.nextHeader]!, peer, way);
+    if (key === undefined || this.#flows.get(key)?.peer === peer) return;
+    if (!this.#served.has(peer)) {
+      this.#served.add(peer);
+      this.#onFirstFlow(peer.hit);
+    }
     if (this.#flows.size >= MAX_FLOWS) {
       for (const oldest of this.#flows.keys()) {
         this.#flows.delete(oldest);
@@ -114,8 +154,17 @@ export class LsiPath {
     } else {
       key = keyOf(bytes, at, end, nextHeader, peer, "in");
     }
-    return key === undefined ? undefined : this.#flows.get(key);
+    const flow = key === undefined ? undefined : this.#flows.get(key);
+    // An entry of the same number may have been another peer's.
+    return flow?.peer === peer ? flow : undefined;
   }
+}
+
+/** Whether a packet can be the first of a flow: of TCP only a SYN is. */
+function mayBegin(bytes: Uint8Array, at: number, end: number, nextHeader: number): boolean {
+  if (nextHeader === NEXT_HEADER.udp) return true;
+  if (nextHeader !== NEXT_HEADER.tcp || at + TCP_HEADER_LENGTH > end) return false;
+  return (bytes[at + TCP_FIELD.flags]! & (TCP_FLAG.syn | TCP_FLAG.ack)) === TCP_FLAG.syn;
 }
 
 function lsiAt({ view, start }: PacketBuffer, field: number): number {
@@ -123,7 +172,7 @@ function lsiAt({ view, start }: PacketBuffer, field: number): number {
 }
 
 /**
- * The peer's LSI within the prefix (17 bits), the protocol, our port and the peer's: below 2^53.
+ * The number of the peer's LSI (16 bits), the protocol, our port and the peer's: below 2^53.
  *
  * @param at Where the upper-layer packet begins. @param way Whether we sent it.
  */
@@ -132,11 +181,10 @@ function keyOf(
   at: number,
   end: number,
   nextHeader: number,
-  { lsi }: LsiEntry,
+  { index }: LsiEntry,
   way: "in" | "out",
 ): number | undefined {
   if (at + 8 > end) return undefined;
-  const index = lsi - LSI_PREFIX;
   if (nextHeader === NEXT_HEADER.icmp || nextHeader === NEXT_HEADER.icmpv6) {
     return index * 2 ** 34 + ((bytes[at + 4]! << 8) | bytes[at + 5]!) * 2 ** 16;
   }

@@ -92,7 +92,9 @@ export class InboundLane extends Lane<InboundSa> {
     const reason = decapsulate(sa, buffer);
     if (reason !== undefined) return this.#refuse(now, lent, reason, buffer);
     this.#noteLimits(lent);
-    if (isTcpSyn(buffer) || (this.#isReplyAwaited() && isEchoReply(buffer))) {
+    if (
+      isTcpSyn(buffer) || sa.mayBeForIpv4 || (this.#isReplyAwaited() && isEchoReply(buffer))
+    ) {
       this.report(writePacket(this.reports, RECORD.inner, buffer));
       return "consumed";
     }

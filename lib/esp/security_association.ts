@@ -70,7 +70,9 @@ const OMITS_HIGH = 28;
 const REKEY_OCTETS = 29;
 const REKEY_SEQUENCE = 31;
 const HARD_OCTETS = 33;
-const BLOCK_WORDS = 35;
+/** Whether packets may be for programs that know only IPv4. */
+const FOR_IPV4 = 35;
+const BLOCK_WORDS = 36;
 
 /** Values of the active flag; an SA that is spent stays so. */
 const INACTIVE = 0;
@@ -458,6 +460,15 @@ export class InboundSa extends SecurityAssociation {
   override moveTo(words: Uint32Array, onWiped?: () => void): void {
     super.moveTo(words, onWiped);
     this.#window = new ReplayWindow(words, BLOCK_WORDS, this.#window.size);
+  }
+
+  /** Whether packets may be for programs that know only IPv4: the engine then looks at each. */
+  get mayBeForIpv4(): boolean {
+    return this.words[FOR_IPV4] !== 0;
+  }
+
+  set mayBeForIpv4(mayBeForIpv4: boolean) {
+    this.words[FOR_IPV4] = mayBeForIpv4 ? 1 : 0;
   }
 
   /** Whether it is known, by a packet or by configuration, in which form the ICV is. */

@@ -1,8 +1,8 @@
 /**
  * What the host should look like while HIP runs: the TUN device up with its MTU, the local HITs on
  * it, the route for all HITs through it, an address label that keeps HITs among themselves
- * (RFC 6724 §5 rule 6), and rules that keep HITs off every other interface. The empty plan is the
- * host without us.
+ * (RFC 6724 §5 rule 6), and rules that keep HITs off every other interface; for programs that know
+ * only IPv4 our LSIs and routes to those of peers. The empty plan is the host without us.
  */
 
 import { ADDRESS_FLAG, type AddressLabel, type InterfaceAddress } from "../wire/netlink/address.ts";
@@ -22,7 +22,13 @@ export const HIT_LABEL = 139;
 export const RULE_OWNER = 139;
 
 /** Places of our rules: behind the local table (0), before the main one (32766). */
-const RULE_PRIORITY = { TO_HITS: 5201, NO_OTHER_WAY: 5202, FROM_HITS: 5203 } as const;
+const RULE_PRIORITY = {
+  TO_HITS: 5201,
+  NO_OTHER_WAY: 5202,
+  FROM_HITS: 5203,
+  LSIS_TO_LSIS: 5204,
+  FROM_LSIS: 5205,
+} as const;
 
 const ROUTE_METRIC = 1024;
 
@@ -79,8 +85,39 @@ const GUARD_RULES: readonly Rule[] = [
   },
 ];
 
-/** The host without us, while connections are open that were made over HIP. */
-export const GUARD_PLAN: HostState = { ...EMPTY_PLAN, rules: GUARD_RULES };
+/** The host without us, while connections are open that were made over HIP, some by these LSIs. */
+export function guardPlan(ownLsis: readonly Uint8Array[]): HostState {
+  return { ...EMPTY_PLAN, rules: [...GUARD_RULES, ...lsiGuards(ownLsis)] };
+}
+
+/** LSIs of ours that rules keep in. */
+export function guardedLsis(rules: readonly Rule[]): Uint8Array[] {
+  return rules.filter(({ priority }) => priority === RULE_PRIORITY.FROM_LSIS)
+    .flatMap(({ source }) => source === undefined ? [] : [source.address]);
+}
+
+/** What comes from an LSI of ours goes nowhere but where the rules before let it. */
+function lsiGuards(ownLsis: readonly Uint8Array[]): Rule[] {
+  return ownLsis.map((address) => ({
+    priority: RULE_PRIORITY.FROM_LSIS,
+    source: { address, length: 128 },
+    destination: undefined,
+    action: RULE_ACTION.PROHIBIT,
+    table: 0,
+    suppressPrefixLength: undefined,
+    protocol: RULE_OWNER,
+  }));
+}
+
+/** LSIs are IPv4 addresses, 16 octets, mapped. */
+export interface LsiWish {
+  /** Ours; the first is the source of packets whose application chose none. */
+  readonly own: readonly Uint8Array[];
+  /** Of peers: one route each. */
+  readonly peers: readonly Uint8Array[];
+  /** The whole pool, where it is to be routed at once; its length with 96 added. */
+  readonly pool?: { readonly prefix: Uint8Array; readonly length: number };
+}
 
 /** What the plan depends on. */
 export interface HostWish {
@@ -91,23 +128,41 @@ export interface HostWish {
   readonly hits: readonly Uint8Array[];
   /** Peers for which another local HIT is the source. */
   readonly routes?: readonly { readonly peerHit: Uint8Array; readonly localHit: Uint8Array }[];
+  readonly lsis?: LsiWish;
 }
 
-/** The state that serves `wish`. */
-export function hostPlan(wish: HostWish): HostState {
-  const route = (destination: Uint8Array, prefixLength: number, source?: Uint8Array) => ({
+/** The route that leads to our device. */
+function routeOf(
+  interfaceIndex: number,
+  destination: Uint8Array,
+  prefixLength: number,
+  preferredSource: Uint8Array | undefined,
+): Route {
+  return {
     destination,
     prefixLength,
-    interfaceIndex: wish.interfaceIndex,
+    interfaceIndex,
     table: TABLE.MAIN,
     type: ROUTE_TYPE.UNICAST,
     protocol: ROUTE_PROTOCOL.STATIC,
     metric: ROUTE_METRIC,
-    preferredSource: source,
-  });
+    preferredSource,
+  };
+}
+
+/** The route to the LSI of one peer. */
+export function lsiRoute(interfaceIndex: number, lsi: Uint8Array, ownLsi?: Uint8Array): Route {
+  return routeOf(interfaceIndex, lsi, 128, ownLsi);
+}
+
+/** The state that serves `wish`. */
+export function hostPlan(wish: HostWish): HostState {
+  const route = (destination: Uint8Array, prefixLength: number, source?: Uint8Array) =>
+    routeOf(wish.interfaceIndex, destination, prefixLength, source);
+  const { own = [], peers = [], pool } = wish.lsis ?? {};
   return {
     link: { index: wish.interfaceIndex, isUp: true, mtu: wish.innerMtu },
-    addresses: wish.hits.map((address) => ({
+    addresses: [...wish.hits, ...own].map((address) => ({
       interfaceIndex: wish.interfaceIndex,
       address,
       prefixLength: 128,
@@ -117,6 +172,9 @@ export function hostPlan(wish: HostWish): HostState {
     routes: [
       route(HIT_PREFIX, HIT_PREFIX_LENGTH, wish.hits[0]),
       ...(wish.routes ?? []).map(({ peerHit, localHit }) => route(peerHit, 128, localHit)),
+      ...(pool === undefined
+        ? peers.map((lsi) => route(lsi, 128, own[0]))
+        : [route(pool.prefix, pool.length, own[0])]),
     ],
     labels: [{ prefix: HIT_PREFIX, prefixLength: HIT_PREFIX_LENGTH, label: HIT_LABEL }],
     rules: [
@@ -131,6 +189,17 @@ export function hostPlan(wish: HostWish): HostState {
         protocol: RULE_OWNER,
       },
       ...GUARD_RULES,
+      ...own.map((address) => ({
+        priority: RULE_PRIORITY.LSIS_TO_LSIS,
+        source: { address, length: 128 },
+        destination: undefined,
+        action: RULE_ACTION.TO_TABLE,
+        table: TABLE.MAIN,
+        // The routes to LSIs, and none that is less narrow.
+        suppressPrefixLength: (pool?.length ?? 128) - 96 - 1,
+        protocol: RULE_OWNER,
+      })),
+      ...lsiGuards(own),
     ],
   };
 }

@@ -117,7 +117,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   const events = new Set<(event: EngineEvent) => void>();
   const usesLibcrypto = espProvider.name === "libcrypto";
   const path = openPath({ ...surroundings, engine, jobs, usesLibcrypto, events }, undo);
-  const { loop, fault } = path;
+  const { loop, fault, lsis } = path;
   undo.push("Closing all associations", () => closeAssociations(engine, loop));
 
   // 4. Names, once HITs can be bound.
@@ -126,6 +126,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
     paths,
     interfaceIndex: path.device.interfaceIndex,
     engine,
+    ...(lsis === undefined ? {} : { lsis }),
     ownHits: identities
       .filter(({ isAnonymous }) => !isAnonymous)
       .map(({ identity, name }) => ({ hit: identity.hit, name })),
@@ -155,7 +156,11 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
   const handler = makeApiAgent({
     startedAt,
     defaultHit: identities[0]!.identity.hit,
-    weaknesses: [...weaknesses, ...path.udpProblems],
+    weaknesses: [
+      ...weaknesses,
+      ...path.udpProblems,
+      ...path.lsiProblem === undefined ? [] : [path.lsiProblem],
+    ],
     transport: describeTransport(config, path.hasUdp),
     espProvider,
     jobs,

@@ -12,6 +12,9 @@ import { IDENTITY_KINDS, type IdentityKind } from "../identity/host_identity.ts"
 import type { AccessRule } from "../hip/access_list.ts";
 import { type Transport, TRANSPORTS } from "../hip/transport.ts";
 import { HIP_UDP_PORT } from "../wire/udp_encapsulation.ts";
+import { DEFAULT_LSI_POOL, type LsiPool } from "../identity/lsi.ts";
+import type { NameModeRule } from "../dns/name_modes.ts";
+import { lsiPool, nameModes } from "./config_names.ts";
 import { peerRule } from "./config_peers.ts";
 import { dhGroups, espSuites, hipCiphers, hitSuites } from "./config_suites.ts";
 import {
@@ -128,6 +131,24 @@ export interface Config {
    * possible; `required` stops then; `none` touches nothing. Default `auto`.
    */
   readonly resolver: ResolverMode;
+  /**
+   * How names are answered, one rule per `name_mode` line: mode, then suffixes. Default none: HITs
+   * before native addresses. `hit-only` answers HITs alone where there are any, which programs that
+   * try several addresses at once need to be kept to HIP; `require` HITs or nothing; `off` none.
+   */
+  readonly nameModes: readonly NameModeRule[];
+  /** Whether address hints in HTTPS and SVCB answers give way to HITs. Default yes. */
+  readonly removeHints: boolean;
+  /**
+   * Whether IPv4 addresses stand for HITs, so that programs without IPv6 use HIP: in every answer
+   * for A (`on`), in those for programs that do not ask for AAAA (`v4only`), or not. Default
+   * `v4only`.
+   */
+  readonly lsi: "on" | "v4only" | "off";
+  /** Where these are taken from, 8 to 24 bits. Default 198.18.0.0/15, which nobody routes. */
+  readonly lsiPool: LsiPool;
+  /** Whether all of it is routed to HIP, and not each address by itself. Default no. */
+  readonly lsiRoutePool: boolean;
   /** Name of the TUN device, 1 to 15 characters. Default `hip0`. */
   readonly interfaceName: string;
   /**
@@ -194,6 +215,11 @@ export const DEFAULT_CONFIG: Config = {
   listen: "127.0.0.1",
   upstream: [],
   resolver: "auto",
+  nameModes: [],
+  removeHints: true,
+  lsi: "v4only",
+  lsiPool: DEFAULT_LSI_POOL,
+  lsiRoutePool: false,
   interfaceName: "hip0",
   dataThreads: true,
   mtu: 1400,
@@ -237,6 +263,11 @@ export const SETTINGS: { readonly [key: string]: (text: string) => Partial<Confi
   listen: (text) => ({ listen: loopbackAddress(text) }),
   upstream: (text) => ({ upstream: text === "auto" ? [] : list(text).map(address) }),
   resolver: (text) => ({ resolver: oneOf(["auto", "none", "required"] as const, text) }),
+  name_mode: (text) => ({ nameModes: nameModes(text) }),
+  remove_hints: (text) => ({ removeHints: yesOrNo(text) }),
+  lsi: (text) => ({ lsi: oneOf(["on", "v4only", "off"] as const, text) }),
+  lsi_pool: (text) => ({ lsiPool: lsiPool(text) }),
+  lsi_route_pool: (text) => ({ lsiRoutePool: yesOrNo(text) }),
   interface: (text) => ({ interfaceName: interfaceName(text) }),
   data_threads: (text) => ({ dataThreads: yesOrNo(text) }),
   mtu: (text) => ({ mtu: integer(text, 1280, 9000) }),

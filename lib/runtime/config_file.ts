@@ -2,12 +2,13 @@
  * Reading the configuration: `KEY = VALUE` lines and `#` comments. An unknown key, a repeated key
  * or a value that cannot be used is an error that names file and line, so that a slip never passes
  * for a setting. Command-line options are lines of the same form that win over the file. `peer`
- * may stand in many lines, once for each peer.
+ * may stand in many lines, once for each peer, and so may `name_mode`, once for each suffix.
  */
 
 import { ConfigError } from "../base/errors.ts";
 import { type Config, CONFIG_KEYS, DEFAULT_CONFIG, SETTINGS } from "./config.ts";
 import { subjectKey } from "./config_peers.ts";
+import { nameKey } from "../wire/dns/name.ts";
 
 /**
  * Reads a configuration file.
@@ -30,16 +31,15 @@ export function parseConfig(
     const number = index + 1;
     const where = `${file}, line ${number}`;
     const { key, settings } = readStatement(statement, where);
-    const what = [key, ...settings.peers?.map(({ subject }) => subjectKey(subject)) ?? []].join(
-      " ",
-    );
-    const earlier = seen.get(what);
-    if (earlier !== undefined) {
-      throw new ConfigError(
-        `${where}: "${key}" was set in line ${earlier} already. Keep one of the two lines.`,
-      );
+    for (const what of subjectsOf(settings).map((subject) => `${key} ${subject}`)) {
+      const earlier = seen.get(what);
+      if (earlier !== undefined) {
+        throw new ConfigError(
+          `${where}: "${key}" was set in line ${earlier} already. Keep one of the two lines.`,
+        );
+      }
+      seen.set(what, number);
     }
-    seen.set(what, number);
     config = merged(config, settings);
   }
   for (const override of overrides) {
@@ -48,10 +48,17 @@ export function parseConfig(
   return config;
 }
 
-/** `peer` lines add up; every other setting replaces what there was. */
+/** What the lines of a key differ in, where there may be several. */
+function subjectsOf({ peers, nameModes }: Partial<Config>): string[] {
+  if (peers !== undefined) return [peers.map(({ subject }) => subjectKey(subject)).join(" ")];
+  return nameModes?.map(({ suffix }) => nameKey(suffix)) ?? [""];
+}
+
+/** `peer` and `name_mode` lines add up; every other setting replaces what there was. */
 function merged(config: Config, settings: Partial<Config>): Config {
   const peers = [...config.peers, ...settings.peers ?? []];
-  return { ...config, ...settings, peers };
+  const nameModes = [...settings.nameModes ?? [], ...config.nameModes];
+  return { ...config, ...settings, peers, nameModes };
 }
 
 function readStatement(

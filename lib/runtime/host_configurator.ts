@@ -15,7 +15,7 @@ import {
   RULE_OWNER,
 } from "../host/host_plan.ts";
 import { bytesEqual } from "../base/bytes.ts";
-import { hasPrefix } from "../wire/ip_address.ts";
+import { hasPrefix, isIpv4 } from "../wire/ip_address.ts";
 import {
   emitAddress,
   emitAddressLabel,
@@ -99,6 +99,12 @@ export class HostConfigurator {
     this.apply(left);
   }
 
+  /** Makes one change, known to be needed, without a look at the whole. @throws As `apply`. */
+  change(change: HostChange): void {
+    this.#logger.log("debug", describeChange(change));
+    this.#perform(change);
+  }
+
   /** What of a plan is installed now, whoever installed it. */
   installed(): HostState {
     const client = this.#client;
@@ -106,8 +112,7 @@ export class HostConfigurator {
       .map((message) => parseAddress(message.payload))
       .filter((address) => address !== undefined)
       .filter((address) =>
-        address.interfaceIndex === this.#interfaceIndex &&
-        hasPrefix(address.address, HIT_PREFIX, HIT_PREFIX_LENGTH)
+        address.interfaceIndex === this.#interfaceIndex && isOurs(address.address)
       );
     const routes = client.list("list routes", MESSAGE.GET_ROUTE, emitRouteQuery())
       .map((message) => parseRoute(message.payload))
@@ -116,7 +121,7 @@ export class HostConfigurator {
         route.interfaceIndex === this.#interfaceIndex && route.table === TABLE.MAIN &&
         // The kernel makes one of its own for every address of ours.
         route.protocol === ROUTE_PROTOCOL.STATIC &&
-        hasPrefix(route.destination, HIT_PREFIX, HIT_PREFIX_LENGTH)
+        isOurs(route.destination)
       );
     const labels = this.#listIfBuiltIn(
       "list address labels",
@@ -194,4 +199,9 @@ export class HostConfigurator {
         return client.change(what, MESSAGE.DELETE_RULE, 0, emitRule(change.rule));
     }
   }
+}
+
+/** Whether an address on our device is a HIT or, as IPv4, an LSI: it has no other. */
+function isOurs(address: Uint8Array): boolean {
+  return hasPrefix(address, HIT_PREFIX, HIT_PREFIX_LENGTH) || isIpv4(address);
 }

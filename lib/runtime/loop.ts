@@ -257,7 +257,7 @@ export class Loop {
         this.#writer.flush();
       },
       innerPacket: (buffer) => {
-        engine.forThreads.handleInnerPacket(buffer);
+        if (engine.forThreads.handleInnerPacket(this.#now, buffer) === "consumed") return;
         if (!tun.write(buffer)) this.drops.count("send-failed");
       },
       news: (sa, news) => engine.forThreads.handleNews(this.#now, sa, news),

@@ -6,6 +6,7 @@
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Instant } from "../base/time.ts";
+import { NameModes } from "../dns/name_modes.ts";
 import { DnsProxy } from "../dns/proxy.ts";
 import { StaticNames } from "../dns/static_names.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -14,6 +15,7 @@ import type { Config } from "./config.ts";
 import { hasDnsAnswer } from "./dns_client.ts";
 import { DEFAULT_LISTEN, DnsServer } from "./dns_server.ts";
 import { HostsWatcher } from "./hosts_watcher.ts";
+import type { LsiService } from "./lsi_service.ts";
 import { lookupName } from "./name_lookup.ts";
 import { resolverPathsOf } from "./repair.ts";
 import { ResolvedLink } from "./resolved_link.ts";
@@ -38,6 +40,8 @@ export interface NameServiceOptions {
   /** The HIP device. */
   readonly interfaceIndex: number;
   readonly engine: Pick<Engine, "accepts" | "learnPeer" | "peers">;
+  /** For programs that know only IPv4. */
+  readonly lsis?: LsiService;
   readonly ownHits: readonly { readonly hit: Uint8Array; readonly name: string }[];
   readonly now: () => Instant;
   readonly logger: Logger;
@@ -52,12 +56,16 @@ export class NameService {
   #staticNames = StaticNames.NONE;
   #server: DnsServer | undefined;
   #keeper: ResolverKeeper | undefined;
+  #conflict: UserError | undefined;
 
   private constructor(options: NameServiceOptions) {
-    const { engine, logger, ownHits, paths, now } = options;
+    const { config, engine, logger, lsis, ownHits, paths, now } = options;
     this.#options = options;
     this.#proxy = new DnsProxy({
       learn: (at, mapping, done) => done(at, engine.learnPeer(at, mapping)),
+      modes: new NameModes(config.nameModes),
+      removesHints: config.removeHints,
+      ...(lsis === undefined ? {} : { lsis }),
       ownHits,
       random: SYSTEM_RANDOM,
       logger,
@@ -89,6 +97,7 @@ export class NameService {
       if (!(error instanceof UserError) || options.config.resolver === "required") throw error;
       service.#warn(error.message);
     }
+    if (service.#conflict !== undefined) throw service.#conflict;
     return service;
   }
 
@@ -173,8 +182,10 @@ export class NameService {
       paths: resolverPaths,
       files: new ResolverConfigurator(resolverPaths, logger),
       link: new ResolvedLink(interfaceIndex, resolverPaths.systemBus),
-      setUpstreams: (addresses) =>
-        server.setUpstreams(addresses.map((address) => ({ address, port: DNS_PORT }))),
+      setUpstreams: (addresses) => {
+        server.setUpstreams(addresses.map((address) => ({ address, port: DNS_PORT })));
+        this.#setResolvers(addresses);
+      },
       hasAnswer: hasDnsAnswer,
       now,
       logger,
@@ -190,6 +201,17 @@ export class NameService {
     await keeper.reconsider();
     if (config.resolver === "required" && keeper.takeOver === undefined) {
       throw new UserError(keeper.warnings.at(-1) ?? "The resolver cannot be had.");
+    }
+  }
+
+  /** LSIs keep clear of the servers that are asked; at the start it must be possible. */
+  #setResolvers(addresses: readonly string[]): void {
+    try {
+      this.#options.lsis?.setResolvers(addresses);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#conflict = error;
+      this.#warn(error.message);
     }
   }
 

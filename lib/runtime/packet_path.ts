@@ -4,6 +4,7 @@
  */
 
 import type { DropReason } from "../base/drop_reason.ts";
+import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { randomUint32 } from "../base/random.ts";
 import type { EngineEvent } from "../engine/effects.ts";
@@ -17,6 +18,7 @@ import { enableIpv6 } from "./device_ipv6.ts";
 import { EchoClient } from "./echo.ts";
 import { EchoTun } from "./echo_tun.ts";
 import { HostConfigurator } from "./host_configurator.ts";
+import { LsiService } from "./lsi_service.ts";
 import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
 import { isMovedByThreads, Loop } from "./loop.ts";
 import { NetlinkClient } from "./netlink_client.ts";
@@ -25,11 +27,13 @@ import type { IpFamily, IpSocket, JobRunner, Platform, TunDevice } from "./ports
 import { SYSTEM_CLOCK } from "./system_clock.ts";
 import { SYSTEM_RANDOM } from "./system_random.ts";
 import { openUdpPort, type UdpPort } from "./udp_port.ts";
+import type { StatePaths } from "./state_paths.ts";
 import type { UndoStack } from "./undo_stack.ts";
 
 export interface PacketPathOptions {
   readonly config: Config;
   readonly platform: Platform;
+  readonly paths: StatePaths;
   readonly engine: Engine;
   readonly jobs: JobRunner;
   /** Whether ESP is computed by libcrypto, by data threads too. */
@@ -50,6 +54,10 @@ export interface PacketPath {
   /** What is missing of UDP, a sentence each. */
   readonly udpProblems: readonly string[];
   readonly hasUdp: boolean;
+  /** For programs that know only IPv4; undefined when there are none. */
+  readonly lsis: LsiService | undefined;
+  /** Why there are none, where they were wanted. */
+  readonly lsiProblem: string | undefined;
   /** Resolves with the reason when the loop ends by itself. */
   readonly fault: Promise<Error>;
 }
@@ -62,7 +70,7 @@ export function openPath(options: PacketPathOptions, undo: UndoStack): PacketPat
   enableIpv6(device.name);
   const udp = openUdp(options, undo);
   const sockets = [...udp.sockets, ...openSockets(options, undo)];
-  const monitor = configureHost(options, device, undo);
+  const { monitor, lsis, lsiProblem } = configureHost(options, device, undo);
   const bell = platform.makeBell();
   undo.push("Closing the bell", () => bell.close());
   const readiness = platform.makeReadiness([device, ...sockets, monitor.source, bell]);
@@ -114,6 +122,8 @@ export function openPath(options: PacketPathOptions, undo: UndoStack): PacketPat
     }),
     udpProblems: udp.problems,
     hasUdp: udp.sockets.length > 0,
+    lsis,
+    lsiProblem,
     drops: () => [loop.drops.toJSON(), ...threads.drops],
     fault,
   };
@@ -149,19 +159,31 @@ function openSockets({ config, platform }: PacketPathOptions, undo: UndoStack): 
   ];
 }
 
-/** Gives the device its addresses and routes. @returns Who tells of the host's own addresses. */
+/** What the host's configuration gives to the rest. */
+interface ConfiguredHost {
+  /** Tells of the host's own addresses. */
+  readonly monitor: LocatorMonitor;
+  readonly lsis: LsiService | undefined;
+  readonly lsiProblem: string | undefined;
+}
+
+/** Gives the device its addresses and routes. */
 function configureHost(
-  { config, platform, engine, events, logger }: PacketPathOptions,
+  options: PacketPathOptions,
   device: TunDevice,
   undo: UndoStack,
-): LocatorMonitor {
+): ConfiguredHost {
+  const { config, platform, engine, events, logger } = options;
   const requests = platform.openNetlink([]);
   undo.push("Closing netlink", () => requests.close());
   const client = new NetlinkClient(requests);
   const configurator = new HostConfigurator(client, device.interfaceIndex, logger);
+  const { lsis, problem } = openLsis(options, client, configurator, device.interfaceIndex);
+  if (lsis !== undefined) undo.push("Noting LSIs", () => lsis.close());
   undo.push("Restoring addresses, routes and rules", () => {
-    const open = openHipSockets();
-    configurator.restore(leftBehind(open));
+    const ownLsis = lsis?.wish.own ?? [];
+    const open = openHipSockets(ownLsis);
+    configurator.restore(leftBehind(open, ownLsis));
     const remark = describeOpenSockets(open);
     if (remark !== undefined) logger.log("warning", remark);
   });
@@ -171,8 +193,10 @@ function configureHost(
       innerMtu: config.mtu,
       hits: engine.status().identities.map(({ hit }) => hit),
       routes: engine.routes,
+      ...(lsis === undefined ? {} : { lsis: lsis.wish }),
     }));
   configure();
+  lsis?.listen();
   events.add((event) => {
     if (event.kind !== "identity") return;
     try {
@@ -183,7 +207,39 @@ function configureHost(
   });
   const notifications = platform.openNetlink(LOCATOR_GROUPS);
   undo.push("Closing the address monitor", () => notifications.close());
-  return new LocatorMonitor(notifications, client, device.interfaceIndex);
+  const monitor = new LocatorMonitor(notifications, client, device.interfaceIndex);
+  return { monitor, lsis, lsiProblem: problem };
+}
+
+/** LSIs where they are wanted and can be had; else what keeps them away, if anything does. */
+function openLsis(
+  { config, paths, engine, logger }: PacketPathOptions,
+  client: NetlinkClient,
+  configurator: HostConfigurator,
+  interfaceIndex: number,
+): { lsis: LsiService | undefined; problem: string | undefined } {
+  if (config.lsi === "off") return { lsis: undefined, problem: undefined };
+  try {
+    const lsis = new LsiService({
+      table: engine.lsis,
+      mode: config.lsi,
+      pool: config.lsiPool,
+      routesPool: config.lsiRoutePool,
+      interfaceIndex,
+      ownHits: engine.status().identities.map(({ hit }) => hit),
+      client,
+      configurator,
+      file: paths.lsiFile,
+      nameOf: (hit) => engine.peers.nameOf(hit),
+      now: () => SYSTEM_CLOCK.now(),
+      logger,
+    });
+    return { lsis, problem: undefined };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    logger.log("warning", error.message);
+    return { lsis: undefined, problem: error.message };
+  }
 }
 
 function runLoop(loop: Loop, undo: UndoStack): Promise<Error> {

@@ -6,6 +6,7 @@
 import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { SILENT } from "../base/logger.ts";
+import { guardedLsis } from "../host/host_plan.ts";
 import { HostConfigurator } from "./host_configurator.ts";
 import { NetlinkClient, NetlinkError } from "./netlink_client.ts";
 import { leftBehind, openHipSockets } from "./open_sockets.ts";
@@ -37,8 +38,9 @@ export function repairHost(paths: StatePaths, logger: Logger = SILENT): string[]
 export function repairNetwork(platform: Pick<Platform, "openNetlink">): void {
   const socket = platform.openNetlink([]);
   try {
-    new HostConfigurator(new NetlinkClient(socket), undefined, SILENT)
-      .restore(leftBehind(openHipSockets()));
+    const configurator = new HostConfigurator(new NetlinkClient(socket), undefined, SILENT);
+    const ownLsis = guardedLsis(configurator.installed().rules);
+    configurator.restore(leftBehind(openHipSockets(ownLsis), ownLsis));
   } finally {
     socket.close();
   }
@@ -51,7 +53,8 @@ export function leftRules(platform: Pick<Platform, "openNetlink">): number | und
     try {
       const client = new NetlinkClient(socket);
       const { rules, labels } = new HostConfigurator(client, undefined, SILENT).installed();
-      const { rules: kept } = leftBehind(openHipSockets());
+      const ownLsis = guardedLsis(rules);
+      const { rules: kept } = leftBehind(openHipSockets(ownLsis), ownLsis);
       return Math.max(0, rules.length - kept.length) + labels.length;
     } finally {
       socket.close();

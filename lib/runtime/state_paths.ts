@@ -13,6 +13,8 @@ export interface StatePaths {
   readonly processIdFile: string;
   /** Where peers were met since the host started. */
   readonly contactsFile: string;
+  /** Which LSI stands for which HIT. */
+  readonly lsiFile: string;
 }
 
 /** Default for `--state` and HIP_STATE. */
@@ -36,6 +38,7 @@ export function statePaths(folder: string | undefined): StatePaths {
     resolverBackup: `${state}/resolver.json`,
     logFile: `${state}/hip.log`,
     processIdFile: `${state}/hip.pid`,
+    lsiFile: `${state}/lsis`,
     contactsFile: isPrivate ? `${state}/contacts` : "/run/hip/contacts",
   };
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concatBytes, toHex } from "../../lib/base/bytes.ts";
-import { seconds } from "../../lib/base/time.ts";
+import { instant, seconds } from "../../lib/base/time.ts";
 import type { LsiEntry } from "../../lib/identity/lsi.ts";
 import { finishSum, sumBytes, upperLayerChecksum } from "../../lib/wire/checksum.ts";
 import { buildIcmpEcho, buildIcmpUnreachable, parseIcmpEcho } from "../../lib/wire/icmp.ts";
@@ -349,4 +349,87 @@ Deno.test("any IPv4 at all is refused or translated, and so is what is said abou
   const before = b.delivered.length;
   pair.sendInner(a, udp(scene));
   assert.equal(b.delivered.length, before + 1);
+});
+
+/** The same, but programs of Bob know only IPv4 too: one waits at port 80 of TCP and 53 of UDP. */
+function makeServerScene(): { pair: EnginePair; a: End; b: End } {
+  const pair = makePair();
+  const { a, b } = pair;
+  pair.introduce(b, a);
+  b.engine.lsis.assign(b.hit, instant(0), true);
+  b.engine.lsis.hasIpv4Server = (protocol, port) => protocol === 6 ? port === 80 : port === 53;
+  return { pair, a, b };
+}
+
+function segment(from: Uint8Array, to: Uint8Array, ports: [number, number], flags: number) {
+  const bytes = new Uint8Array(20);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, ports[0]);
+  view.setUint16(2, ports[1]);
+  view.setUint16(12, 0x5000 | flags);
+  view.setUint16(16, upperLayerChecksum(from, to, 6, bytes));
+  return bytes;
+}
+
+Deno.test("a flow that a peer begins with a port at which only IPv4 waits is IPv4 from its first packet on", () => {
+  const { pair, a, b } = makeServerScene();
+  const syn = segment(a.hit, b.hit, [4000, 80], 0x02);
+  pair.sendInner(a, buildIpv6Packet(a.hit, b.hit, 6, syn));
+  const own = b.engine.lsis.ofHit(b.hit)!;
+  const peer = b.engine.lsis.ofHit(a.hit)!;
+  const first = parseIpv4Header(b.delivered[0]!);
+  assert.deepEqual([first.source, first.destination], [peer.address, own.address]);
+  assert.equal(upperLayerChecksum(peer.address, own.address, 6, b.delivered[0]!.slice(20)), 0);
+  // The answer, as IPv4, and what comes then.
+  const answer = segment(own.address, peer.address, [80, 4000], 0x12);
+  const path = { source: own.address, destination: peer.address, protocol: 6 };
+  pair.sendInner(b, buildIpv4Packet({ ...path, payload: answer, dontFragment: true }));
+  assert.deepEqual(ipv6Source(a.delivered.at(-1)!), b.hit);
+  const ack = segment(a.hit, b.hit, [4000, 80], 0x10);
+  pair.sendInner(a, buildIpv6Packet(a.hit, b.hit, 6, ack));
+  assert.equal(b.delivered.at(-1)![0]! >> 4, 4);
+  const datagram = buildUdpDatagram(a.hit, 4000, b.hit, 53, DATA);
+  pair.sendInner(a, buildIpv6Packet(a.hit, b.hit, 17, datagram));
+  assert.equal(b.delivered.at(-1)![0]! >> 4, 4);
+  assert.equal(b.engine.lsis.size, 2);
+});
+
+Deno.test("what is for a port of IPv6, or no first packet, stays IPv6 and has no LSI made", () => {
+  const { pair, a, b } = makeServerScene();
+  for (
+    const packet of [
+      buildIpv6Packet(a.hit, b.hit, 6, segment(a.hit, b.hit, [4000, 81], 0x02)),
+      buildIpv6Packet(a.hit, b.hit, 6, segment(a.hit, b.hit, [4000, 80], 0x12)),
+      buildIpv6Packet(a.hit, b.hit, 6, segment(a.hit, b.hit, [4000, 80], 0x10)),
+      buildIpv6Packet(a.hit, b.hit, 17, buildUdpDatagram(a.hit, 4000, b.hit, 54, DATA)),
+      buildIpv6Packet(a.hit, b.hit, 58, new Uint8Array(8).fill(200)),
+    ]
+  ) {
+    pair.sendInner(a, packet);
+    assert.deepEqual(b.delivered.at(-1), packet);
+  }
+  assert.equal(b.engine.lsis.size, 1);
+});
+
+Deno.test("DNS-080 an LSI and the HIT that it stands for share one association", () => {
+  const scene = makeScene();
+  const { pair, a, b } = scene;
+  pair.sendInner(a, udp(scene));
+  const datagram = buildUdpDatagram(a.hit, 1112, b.hit, 53, DATA);
+  pair.sendInner(a, buildIpv6Packet(a.hit, b.hit, 17, datagram));
+  assert.equal(b.delivered.length, 2);
+  const { associations } = a.engine.status();
+  assert.equal(associations.length, 1);
+  const spis = pair.wire.filter(({ protocol }) => protocol === ESP).map(({ bytes }) =>
+    toHex(bytes.subarray(0, 4))
+  );
+  assert.equal(new Set(spis).size, 1);
+});
+
+Deno.test("DNS-078 a packet to an LSI counts as its use", () => {
+  const scene = makeScene();
+  const { pair, a, bob } = scene;
+  pair.advance(seconds(100));
+  pair.sendInner(a, udp(scene));
+  assert.ok(bob.lastUse >= 100_000);
 });

@@ -6,7 +6,7 @@ import { UserError } from "../../lib/base/errors.ts";
 import { SILENT } from "../../lib/base/logger.ts";
 import {
   EMPTY_PLAN,
-  GUARD_PLAN,
+  guardPlan,
   HIT_PREFIX,
   hostPlan,
   type HostState,
@@ -71,7 +71,7 @@ const WITH_ROUTES = hostPlan({
 });
 
 const PLANS: HostState[] = [
-  GUARD_PLAN,
+  guardPlan([]),
   plan(1400, "2001:22::1"),
   plan(1280, "2001:22::1"),
   plan(1400, "2001:22::1", "2001:23::2"),

@@ -260,7 +260,7 @@ export class FakeJobRunner implements JobRunner {
 export const NO_THREADS: ThreadSide = {
   knownSpis: new SharedArrayBuffer(0),
   setOffload() {},
-  handleInnerPacket() {},
+  handleInnerPacket: () => "deliver",
   handleNews() {},
   handleRefusal() {},
 };

@@ -1,8 +1,12 @@
-/** Rules that choose a routing table (linux/fib_rules.h: struct fib_rule_hdr, FRA_*). IPv6 only. */
+/** Rules that choose a routing table (linux/fib_rules.h: struct fib_rule_hdr, FRA_*). */
 
 import {
+  addressValue,
   type Attribute,
   emitAttributes,
+  familyOf,
+  mappedPrefixLength,
+  ownPrefixLength,
   parseAttributes,
   readAddress,
   readUint32,
@@ -24,14 +28,15 @@ const FRA = {
 /** What a rule does (FR_ACT_*). */
 export const RULE_ACTION = { TO_TABLE: 1, UNREACHABLE: 7, PROHIBIT: 8 } as const;
 
-/** An IPv6 prefix that a packet's address is compared with. */
+/** A prefix that a packet's address is compared with. */
 export interface Prefix {
-  /** 16 octets. */
+  /** 16 octets, IPv4 as mapped. */
   readonly address: Uint8Array;
-  /** 1 to 128. */
+  /** 1 to 128, IPv4 with 96 added. */
   readonly length: number;
 }
 
+/** A rule is one of IPv4 where a prefix of it is, else of IPv6. */
 export interface Rule {
   /** Rules are tried from the lowest; 0 to 2^32 - 1. */
   readonly priority: number;
@@ -42,29 +47,39 @@ export interface Rule {
   readonly action: number;
   /** The table for TO_TABLE, else 0. */
   readonly table: number;
-  /** Of TO_TABLE: routes with prefixes of this length or shorter do not count; undefined: all do. */
+  /**
+   * Of TO_TABLE: routes with prefixes of this length or shorter do not count; undefined: all do. Of
+   * the rule's own family, nothing added.
+   */
   readonly suppressPrefixLength: number | undefined;
   /** Who made it, 0 to 255; our own mark is 139. */
   readonly protocol: number;
 }
 
 /**
- * A rule; undefined for families other than IPv6.
+ * A rule; undefined for families other than IPv4 and IPv6, and for those of IPv4 without a prefix,
+ * which are never ours.
  *
  * @throws {MalformedPacketError}
  */
 export function parseRule(payload: Uint8Array): Rule | undefined {
   const header = familyHeader(payload, HEADER_LENGTH, "netlink rule");
-  if (header.getUint8(FIELD.family) !== FAMILY.IPV6) return undefined;
+  const family = header.getUint8(FIELD.family);
+  if (family !== FAMILY.IPV4 && family !== FAMILY.IPV6) return undefined;
   const attributes = parseAttributes(payload, HEADER_LENGTH);
   const prefix = (type: number, length: number): Prefix | undefined => {
     const address = readAddress(attributes.get(type));
-    return address === undefined ? undefined : { address, length };
+    return address === undefined
+      ? undefined
+      : { address, length: mappedPrefixLength(family, length) };
   };
+  const source = prefix(FRA.SOURCE, header.getUint8(FIELD.sourceLength));
+  const destination = prefix(FRA.DESTINATION, header.getUint8(FIELD.destinationLength));
+  if (family === FAMILY.IPV4 && source === undefined && destination === undefined) return undefined;
   return {
     priority: readUint32(attributes.get(FRA.PRIORITY)) ?? 0,
-    source: prefix(FRA.SOURCE, header.getUint8(FIELD.sourceLength)),
-    destination: prefix(FRA.DESTINATION, header.getUint8(FIELD.destinationLength)),
+    source,
+    destination,
     action: header.getUint8(FIELD.action),
     table: readUint32(attributes.get(FRA.TABLE)) ?? header.getUint8(FIELD.table),
     suppressPrefixLength: suppressed(readUint32(attributes.get(FRA.SUPPRESS))),
@@ -80,14 +95,18 @@ function suppressed(value: number | undefined): number | undefined {
 /** Payload of NEW_RULE and DELETE_RULE. */
 export function emitRule(rule: Rule): Uint8Array {
   const header = new Uint8Array(HEADER_LENGTH);
-  header[FIELD.family] = FAMILY.IPV6;
-  header[FIELD.destinationLength] = rule.destination?.length ?? 0;
-  header[FIELD.sourceLength] = rule.source?.length ?? 0;
+  const prefix = rule.source ?? rule.destination;
+  const family = prefix === undefined ? FAMILY.IPV6 : familyOf(prefix.address);
+  const ownLength = (of: Prefix | undefined) =>
+    of === undefined ? 0 : ownPrefixLength(family, of.length);
+  header[FIELD.family] = family;
+  header[FIELD.destinationLength] = ownLength(rule.destination);
+  header[FIELD.sourceLength] = ownLength(rule.source);
   header[FIELD.table] = rule.table < 256 ? rule.table : 0;
   header[FIELD.action] = rule.action;
   const attributes: Attribute[] = [[FRA.PRIORITY, uint32Value(rule.priority)]];
-  if (rule.source) attributes.push([FRA.SOURCE, rule.source.address]);
-  if (rule.destination) attributes.push([FRA.DESTINATION, rule.destination.address]);
+  if (rule.source) attributes.push([FRA.SOURCE, addressValue(rule.source.address)]);
+  if (rule.destination) attributes.push([FRA.DESTINATION, addressValue(rule.destination.address)]);
   if (rule.action === RULE_ACTION.TO_TABLE) attributes.push([FRA.TABLE, uint32Value(rule.table)]);
   if (rule.suppressPrefixLength !== undefined) {
     attributes.push([FRA.SUPPRESS, uint32Value(rule.suppressPrefixLength)]);
@@ -96,9 +115,7 @@ export function emitRule(rule: Rule): Uint8Array {
   return emitAttributes(header, attributes);
 }
 
-/** Payload of a GET_RULE that asks for all IPv6 rules. */
+/** Payload of a GET_RULE that asks for all rules of all families. */
 export function emitRuleQuery(): Uint8Array {
-  const header = new Uint8Array(HEADER_LENGTH);
-  header[FIELD.family] = FAMILY.IPV6;
-  return header;
+  return new Uint8Array(HEADER_LENGTH);
 }
