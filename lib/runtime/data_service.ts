@@ -55,9 +55,9 @@ export function serveData(platform: DataPlatform): void {
 
 /** What differs between the two threads. */
 interface DataThread {
-  /** Does what the engine's thread has said, a batch at most. @returns Whether there was a packet. */
+  /** Does what the engine's thread has said, a batch at most. @returns Whether there may be more. */
   obey(): boolean;
-  /** Moves what is there, a batch at most. @returns Whether there was anything. */
+  /** Moves what the last wait has found, a batch at most. @returns Whether there may be more. */
   move(): boolean;
   readonly lane: OutboundLane | InboundLane;
 }
@@ -65,11 +65,12 @@ interface DataThread {
 /** Works until the engine's thread wants the end. */
 function run({ bell, engineBell, wait, isStopped }: Surroundings, thread: DataThread): void {
   while (!isStopped()) {
-    const hadOrders = thread.obey();
-    const hadPackets = thread.move();
+    const hasMoreOrders = thread.obey();
+    const hasMorePackets = thread.move();
     if (thread.lane.takeHasReported()) engineBell.ring();
-    if (hadOrders || hadPackets) continue;
-    wait.block();
+    // One call in any case: it says what there is to read.
+    if (hasMoreOrders || hasMorePackets) wait.look();
+    else wait.block();
     if (wait.isReady(bell)) bell.silence();
   }
   thread.lane.close();
@@ -151,14 +152,14 @@ class OutboundThread implements DataThread {
       // There is one slab for such packets, and what a socket has queued stays where it is.
       this.#flush();
     }
-    return count > 0;
+    return count === BATCH_SIZE;
   }
 
   move(): boolean {
     const count = this.#reader.fill(this.#slabs);
     for (let i = 0; i < count; i++) this.#send(this.#slabs[i]!, false);
     if (count > 0) this.#flush();
-    return count > 0;
+    return count === this.#slabs.length;
   }
 
   #send(buffer: PacketBuffer, isJudged: boolean): void {
@@ -203,13 +204,12 @@ class InboundThread implements DataThread {
       this.#receive(this.#ordered);
       this.#writer.flush();
     }
-    return count > 0;
+    return count === BATCH_SIZE;
   }
 
   move(): boolean {
-    this.#wait.look();
     this.#now = SYSTEM_CLOCK.now();
-    let hadPackets = false;
+    let hasMore = false;
     for (let i = 0; i < this.#sockets.length; i++) {
       const socket = this.#sockets[i]!;
       if (!this.#isUnfinished[i] && !this.#wait.isReady(socket)) continue;
@@ -217,9 +217,9 @@ class InboundThread implements DataThread {
       for (let j = 0; j < count; j++) this.#receive(this.#slabs[j]!);
       this.#writer.flush();
       this.#isUnfinished[i] = count === this.#slabs.length;
-      if (count > 0) hadPackets = true;
+      if (this.#isUnfinished[i]) hasMore = true;
     }
-    return hadPackets;
+    return hasMore;
   }
 
   #receive(buffer: PacketBuffer): void {

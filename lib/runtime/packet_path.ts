@@ -263,13 +263,20 @@ interface ThreadStarterOptions extends PacketPathOptions {
   readonly bell: ReturnType<Platform["makeBell"]>;
 }
 
-/** Data threads from the first data packet on; an agent without associations has none. */
+/** How long after the first data packet threads are started, in milliseconds. */
+const THREADS_AFTER_MS = 300;
+
+/**
+ * Data threads soon after the first data packet: an agent without associations has none. Loading
+ * them takes a processor for a moment, which the first answer shall not have to wait for.
+ */
 class ThreadStarter {
   /** Called when the threads have begun to work, and when they work no more. */
   onChange: (threads: DataThreads | undefined) => void = () => {};
   readonly #options: ThreadStarterOptions;
   #threads: DataThreads | undefined;
   #starting: Promise<void> | undefined;
+  #timer: number | undefined;
   #isStopped = false;
 
   constructor(options: ThreadStarterOptions) {
@@ -290,9 +297,10 @@ class ThreadStarter {
     this.#threads?.setReplyAwaited(isAwaited);
   }
 
+  /** Has them started; harmless when that has happened. */
   start(): void {
-    if (!this.#options.config.dataThreads || this.#starting !== undefined) return;
-    this.#starting = this.#start();
+    if (!this.#options.config.dataThreads || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#starting = this.#start(), THREADS_AFTER_MS);
   }
 
   async #start(): Promise<void> {
@@ -324,6 +332,7 @@ class ThreadStarter {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    clearTimeout(this.#timer);
     await this.#starting;
     await this.#end();
   }
