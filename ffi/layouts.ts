@@ -116,6 +116,8 @@ export const TUNSETOFFLOAD = 0x400454d0;
 export const TUN_F_CSUM = 0x01;
 export const TUN_F_TSO4 = 0x02;
 export const TUN_F_TSO6 = 0x04;
+export const TUN_F_USO4 = 0x20;
+export const TUN_F_USO6 = 0x40;
 
 // bits/poll.h: struct pollfd
 export const POLLFD = { descriptor: 0, events: 4, returnedEvents: 6, SIZE: 8 } as const;

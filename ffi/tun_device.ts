@@ -1,14 +1,14 @@
 /**
  * `TunDevice` on /dev/net/tun (linux/if_tun.h): one packet per system call, without the packet
- * information header, and with a virtio_net_hdr where the kernel has it, so that a TCP flow comes
- * in super-segments of up to 64 KB. The device is not persistent, so that it vanishes with its
+ * information header, and with a virtio_net_hdr where the kernel has it, so that a TCP or UDP
+ * flow comes in super-segments of up to 64 KB. The device is not persistent, so that it vanishes with its
  * descriptor even when the process is killed.
  */
 
 import { UserError } from "../lib/base/errors.ts";
 import { HEADROOM, type PacketBuffer } from "../lib/base/packet_buffer.ts";
 import { BATCH_SIZE, type TunDevice, type TunOffload } from "../lib/runtime/ports.ts";
-import type { TcpRun } from "../lib/wire/tcp_run.ts";
+import type { PacketRun } from "../lib/wire/packet_run.ts";
 import { VIRTIO_NET_HEADER_LENGTH, VirtioNetHeader } from "../lib/wire/virtio_net_header.ts";
 import { closeOwned } from "./descriptor.ts";
 import { ERRNO, errnoName, lastErrno, SyscallError } from "./errno.ts";
@@ -25,6 +25,8 @@ import {
   TUN_F_CSUM,
   TUN_F_TSO4,
   TUN_F_TSO6,
+  TUN_F_USO4,
+  TUN_F_USO6,
   TUNSETIFF,
   TUNSETOFFLOAD,
 } from "./layouts.ts";
@@ -34,7 +36,11 @@ import { baseOf, Struct, writeAddress } from "./memory.ts";
 const DEVICE_FILE = "/dev/net/tun";
 
 /** What we offer to do in the kernel's place, the most first; the kernel takes one or none. */
-const OFFERS: readonly number[] = [TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, TUN_F_CSUM];
+const OFFERS: readonly number[] = [
+  TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6,
+  TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6,
+  TUN_F_CSUM,
+];
 
 /**
  * Makes the device `name`, 1 to 15 octets.
@@ -61,6 +67,7 @@ export function openTun(name: string, offers: readonly number[] = OFFERS): TunDe
     hasHeader,
     checksums: (taken & TUN_F_CSUM) !== 0,
     segments: (taken & TUN_F_TSO6) !== 0,
+    datagrams: (taken & TUN_F_USO6) !== 0,
   };
   return new LinuxTunDevice(descriptor, name, offload, true);
 }
@@ -161,7 +168,7 @@ class LinuxTunDevice implements TunDevice {
     return this.#write(buffer.bytes, buffer.start, buffer.length);
   }
 
-  writeRun(run: TcpRun): boolean {
+  writeRun(run: PacketRun): boolean {
     const outgoing = this.#outgoing;
     run.finish(this.#runHeader);
     this.#runHeader.write(outgoing.header.view, 0);

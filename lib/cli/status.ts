@@ -124,15 +124,18 @@ function associationCells(association: AssociationReport): string[] {
 
 /** What carries packets, and which help of the kernel is in use. */
 function dataPath({ espProvider, dataPath }: StatusReport): string {
-  const { threads, tunChecksums, tunSegments, tunJoins, socketBatches } = dataPath;
+  const { threads, tunChecksums, tunSegments, tunDatagrams, tunJoins } = dataPath;
   const tun = tunSegments
-    ? "super-segments"
+    ? `super-segments${tunDatagrams ? "" : " of TCP"}`
     : tunChecksums
     ? "checksums, joined segments"
     : tunJoins
     ? "joined segments"
     : "plain packets";
-  const sockets = socketBatches ? "batches" : "single packets";
+  const udp = [["GSO", dataPath.udpSegments], ["GRO", dataPath.udpJoins]] as const;
+  const inUse = udp.filter(([, is]) => is).map(([name]) => name);
+  const sockets = (dataPath.socketBatches ? "batches" : "single packets") +
+    (inUse.length > 0 ? `, UDP ${inUse.join(" and ")}` : "");
   const workers = threads > 0 ? `, ${threads} threads` : "";
   return `user space, ${espProvider}${workers}; TUN ${tun}, sockets ${sockets}`;
 }

@@ -116,10 +116,16 @@ export interface DataPathReport {
   readonly tunChecksums: boolean;
   /** The kernel hands over TCP super-segments. */
   readonly tunSegments: boolean;
+  /** The same of UDP, in both directions. */
+  readonly tunDatagrams: boolean;
   /** The kernel takes consecutive TCP segments together. */
   readonly tunJoins: boolean;
   /** One system call moves many packets of ESP. */
   readonly socketBatches: boolean;
+  /** The kernel cuts up what leaves in UDP. */
+  readonly udpSegments: boolean;
+  /** The kernel joins what comes in UDP. */
+  readonly udpJoins: boolean;
 }
 
 /** Everything that `hip status` shows. */

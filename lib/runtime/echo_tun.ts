@@ -4,7 +4,7 @@
  */
 
 import type { PacketBuffer } from "../base/packet_buffer.ts";
-import type { TcpRun } from "../wire/tcp_run.ts";
+import type { PacketRun } from "../wire/packet_run.ts";
 import type { VirtioNetHeader } from "../wire/virtio_net_header.ts";
 import type { TunDevice, TunOffload } from "./ports.ts";
 
@@ -66,8 +66,8 @@ export class EchoTun implements TunDevice {
     return this.#device.write(buffer);
   }
 
-  /** TCP is never for the agent. */
-  writeRun(run: TcpRun): boolean {
+  /** TCP and UDP are never for the agent. */
+  writeRun(run: PacketRun): boolean {
     return this.#device.writeRun(run);
   }
 

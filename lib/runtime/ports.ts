@@ -14,7 +14,7 @@ import type { Digest } from "../crypto/rhash.ts";
 import type { JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
-import type { TcpRun } from "../wire/tcp_run.ts";
+import type { PacketRun } from "../wire/packet_run.ts";
 import type { VirtioNetHeader } from "../wire/virtio_net_header.ts";
 
 // Part of the contracts below; `ffi/` knows them from here.
@@ -34,6 +34,8 @@ export interface TunOffload {
   readonly checksums: boolean;
   /** The kernel hands over TCP super-segments, of both families, which we cut. */
   readonly segments: boolean;
+  /** It hands over UDP super-segments, which we cut into datagrams, and takes them. */
+  readonly datagrams: boolean;
 }
 
 /**
@@ -64,10 +66,10 @@ export interface TunDevice extends Pollable {
   write(buffer: PacketBuffer): boolean;
 
   /**
-   * Hands over a run of two TCP segments or more as one super-segment; finishes it. Only on a device
-   * with `offload.hasHeader`. Otherwise as `write`: all of them are taken, or none.
+   * Hands over a run of two packets or more as one super-segment; finishes it. Only on a device with
+   * `offload.hasHeader`, and of UDP only with `offload.datagrams`. Otherwise as `write`: all of them are taken, or none.
    */
-  writeRun(run: TcpRun): boolean;
+  writeRun(run: PacketRun): boolean;
 
   /** As `write`, for a packet that lies in an array of its own. */
   writeBytes(packet: Uint8Array): boolean;

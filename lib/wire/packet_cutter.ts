@@ -1,10 +1,10 @@
 /**
  * Does what the kernel left to its device when it handed over a packet with a virtio_net_hdr: cuts
- * a TCP super-segment into segments (RFC 9293 §3.1; what Linux calls TSO), and completes the
- * checksum of any other packet.
+ * a TCP super-segment into segments (RFC 9293 §3.1; what Linux calls TSO), a UDP one into datagrams
+ * (USO), and completes the checksum of any other packet.
  *
- * Each segment carries the headers of the super-segment with its own lengths, sequence number and
- * checksum. FIN and PSH belong to the last one, CWR to the first (RFC 3168 §6.1.2); in IPv4 the
+ * Each piece carries the headers of the whole with its own lengths and checksum; of TCP, its own
+ * sequence number, FIN and PSH on the last one, CWR on the first (RFC 3168 §6.1.2). In IPv4 the
  * identification counts up. One cutter serves for all packets, one after the other; nothing here
  * allocates or throws.
  */
@@ -14,9 +14,10 @@ import { HEADROOM, type PacketBuffer } from "../base/packet_buffer.ts";
 import { finishSum } from "./checksum.ts";
 import { sumLanes } from "./checksum_lanes.ts";
 import { IPV4_FIELD, IPV4_HEADER_LENGTH, ipv4HeaderLength, isIpv4Fragment } from "./ipv4.ts";
-import { IPV6_FIELD, IPV6_HEADER_LENGTH, isIpv6Packet, NEXT_HEADER } from "./ipv6.ts";
+import { IPV6_FIELD, IPV6_HEADER_LENGTH, ipVersion, isIpv6Packet, NEXT_HEADER } from "./ipv6.ts";
 import { completeChecksum } from "./partial_checksum.ts";
 import { TCP_FIELD, TCP_FLAG, TCP_HEADER_LENGTH, tcpHeaderLength } from "./tcp.ts";
+import { UDP_FIELD, UDP_HEADER_LENGTH } from "./udp.ts";
 import { GSO, NEEDS_CHECKSUM, type VirtioNetHeader } from "./virtio_net_header.ts";
 
 /**
@@ -24,6 +25,9 @@ import { GSO, NEEDS_CHECKSUM, type VirtioNetHeader } from "./virtio_net_header.t
  * size that Linux sends with less all options. Bounds what one super-segment becomes.
  */
 const LEAST_SEGMENT = 8;
+
+/** Datagrams of one super-segment at most: linux/udp.h UDP_MAX_SEGMENTS. */
+const MOST_DATAGRAMS = 128;
 
 /** Cuts one packet after the other: `begin`, then `next` while `hasMore`. */
 export class PacketCutter {
@@ -34,6 +38,7 @@ export class PacketCutter {
   #checksumStart = 0;
   #checksumOffset = 0;
   #isIpv6 = false;
+  #isUdp = false;
   /** Octets of all headers. */
   #headerLength = 0;
   #segmentSize = 0;
@@ -95,29 +100,48 @@ export class PacketCutter {
 
   /** Whether `source` is the super-segment that its header says. */
   #beginSuperSegment(source: PacketBuffer, header: VirtioNetHeader): boolean {
-    const { bytes, start, end, length } = source;
-    const tcp = this.#checksumStart;
-    this.#isIpv6 = (header.gsoType & ~GSO.ecn) === GSO.tcp6;
-    if (!this.#isIpv6 && (header.gsoType & ~GSO.ecn) !== GSO.tcp4) return false;
-    if (!this.#needsChecksum || this.#checksumOffset !== TCP_FIELD.checksum) return false;
-    if (header.gsoSize < LEAST_SEGMENT || tcp + TCP_HEADER_LENGTH > length) return false;
-    if (this.#isIpv6 ? !isTcp6At(source, tcp) : !isTcp4At(source, tcp)) return false;
-    const tcpLength = tcpHeaderLength(bytes, start + tcp);
-    this.#headerLength = tcp + tcpLength;
-    if (tcpLength < TCP_HEADER_LENGTH || this.#headerLength >= length) return false;
+    const { start, end, length } = source;
+    const upper = this.#checksumStart;
+    if (!this.#needsChecksum || header.gsoSize === 0) return false;
+    if (upper + UDP_HEADER_LENGTH > length) return false;
+    this.#isUdp = header.gsoType === GSO.udp;
+    const isFit = this.#isUdp ? this.#fitsUdp(source) : this.#fitsTcp(source, header);
+    if (!isFit || this.#headerLength >= length) return false;
+    const protocol = this.#isUdp ? NEXT_HEADER.udp : NEXT_HEADER.tcp;
+    if (this.#isIpv6 ? !isIn6(source, protocol, upper) : !isIn4(source, protocol, upper)) {
+      return false;
+    }
     this.#segmentSize = header.gsoSize;
     this.#at = start + this.#headerLength;
     this.#end = end;
     this.#index = 0;
+    if (this.#isUdp && this.#end - this.#at > MOST_DATAGRAMS * this.#segmentSize) return false;
     const from = start + (this.#isIpv6 ? IPV6_FIELD.source : IPV4_FIELD.source);
     const addresses = sumLanes(source.view, from, from + (this.#isIpv6 ? 32 : 8));
-    this.#pseudoSum = addresses + NEXT_HEADER.tcp;
+    this.#pseudoSum = addresses + protocol;
     return true;
   }
 
-  /** Lengths, counters, flags and checksums of the segment in `target`. */
+  #fitsUdp({ bytes, start }: PacketBuffer): boolean {
+    this.#isIpv6 = ipVersion(bytes, start) === 6;
+    this.#headerLength = this.#checksumStart + UDP_HEADER_LENGTH;
+    return this.#checksumOffset === UDP_FIELD.checksum;
+  }
+
+  #fitsTcp({ bytes, start, length }: PacketBuffer, header: VirtioNetHeader): boolean {
+    const tcp = this.#checksumStart;
+    this.#isIpv6 = (header.gsoType & ~GSO.ecn) === GSO.tcp6;
+    if (!this.#isIpv6 && (header.gsoType & ~GSO.ecn) !== GSO.tcp4) return false;
+    if (this.#checksumOffset !== TCP_FIELD.checksum) return false;
+    if (header.gsoSize < LEAST_SEGMENT || tcp + TCP_HEADER_LENGTH > length) return false;
+    const tcpLength = tcpHeaderLength(bytes, start + tcp);
+    this.#headerLength = tcp + tcpLength;
+    return tcpLength >= TCP_HEADER_LENGTH;
+  }
+
+  /** Lengths, counters, flags and checksums of the piece in `target`. */
   #finishHeaders(target: PacketBuffer, isLast: boolean): void {
-    const { bytes, view, start, end, length } = target;
+    const { view, start, end, length } = target;
     if (this.#isIpv6) {
       view.setUint16(start + IPV6_FIELD.payloadLength, length - IPV6_HEADER_LENGTH);
     } else {
@@ -128,36 +152,44 @@ export class PacketCutter {
       view.setUint16(checksum, 0);
       view.setUint16(checksum, finishSum(sumLanes(view, start, start + this.#checksumStart)));
     }
-    const tcp = start + this.#checksumStart;
+    const upper = start + this.#checksumStart;
+    if (this.#isUdp) view.setUint16(upper + UDP_FIELD.length, end - upper);
+    else this.#finishTcp(target, upper, isLast);
+    const field = upper + this.#checksumOffset;
+    view.setUint16(field, 0);
+    const checksum = finishSum(sumLanes(view, upper, end, this.#pseudoSum + (end - upper)));
+    // Zero is "no checksum" to UDP (RFC 768).
+    view.setUint16(field, this.#isUdp && checksum === 0 ? 0xffff : checksum);
+  }
+
+  #finishTcp({ bytes, view }: PacketBuffer, tcp: number, isLast: boolean): void {
     const sequence = tcp + TCP_FIELD.sequenceNumber;
     view.setUint32(sequence, view.getUint32(sequence) + this.#index * this.#segmentSize);
     let absent = isLast ? 0 : TCP_FLAG.fin | TCP_FLAG.psh;
     if (this.#index > 0) absent |= TCP_FLAG.cwr;
     bytes[tcp + TCP_FIELD.flags] = bytes[tcp + TCP_FIELD.flags]! & ~absent;
-    view.setUint16(tcp + TCP_FIELD.checksum, 0);
-    const sum = sumLanes(view, tcp, end, this.#pseudoSum + (end - tcp));
-    view.setUint16(tcp + TCP_FIELD.checksum, finishSum(sum));
   }
 }
 
-/** Whether TCP begins at `tcp`, behind options at most, in a whole IPv6 packet. */
-function isTcp6At({ bytes, start, end }: PacketBuffer, tcp: number): boolean {
+/** Whether `protocol` begins at `upper`, behind options at most, in a whole IPv6 packet. */
+function isIn6({ bytes, start, end }: PacketBuffer, protocol: number, upper: number): boolean {
   if (!isIpv6Packet(bytes, start, end)) return false;
   let next = bytes[start + IPV6_FIELD.nextHeader]!;
   let at = IPV6_HEADER_LENGTH;
   while (next === NEXT_HEADER.hopByHop || next === NEXT_HEADER.destinationOptions) {
-    // The TCP header that the caller has found to be there is longer than what is read here.
-    if (at >= tcp) return false;
+    // The header that the caller has found to be there is longer than what is read here.
+    if (at >= upper) return false;
     next = bytes[start + at]!;
     at += (bytes[start + at + 1]! + 1) * 8;
   }
-  return next === NEXT_HEADER.tcp && at === tcp;
+  return next === protocol && at === upper;
 }
 
-/** Whether TCP begins at `tcp`, behind options at most, in a whole IPv4 packet. */
-function isTcp4At({ bytes, start, length, view }: PacketBuffer, tcp: number): boolean {
-  return bytes[start]! >>> 4 === 4 && tcp >= IPV4_HEADER_LENGTH &&
-    ipv4HeaderLength(bytes, start) === tcp &&
+/** Whether `protocol` begins at `upper`, behind options at most, in a whole IPv4 packet. */
+function isIn4(packet: PacketBuffer, protocol: number, upper: number): boolean {
+  const { bytes, start, length, view } = packet;
+  return bytes[start]! >>> 4 === 4 && upper >= IPV4_HEADER_LENGTH &&
+    ipv4HeaderLength(bytes, start) === upper &&
     view.getUint16(start + IPV4_FIELD.totalLength) === length &&
-    bytes[start + IPV4_FIELD.protocol] === NEXT_HEADER.tcp && !isIpv4Fragment(bytes, start);
+    bytes[start + IPV4_FIELD.protocol] === protocol && !isIpv4Fragment(bytes, start);
 }

@@ -27,8 +27,11 @@ export const VIRTIO_NET_FIELD = {
 /** The checksum field holds the sum of the pseudo-header; the rest is to be added. */
 export const NEEDS_CHECKSUM = 1;
 
-/** Values of gso_type; `ecn` is a bit beside the others: CWR belongs to the first segment only. */
-export const GSO = { none: 0, tcp4: 1, tcp6: 4, ecn: 0x80 } as const;
+/**
+ * Values of gso_type; `ecn` is a bit beside those of TCP: CWR belongs to the first segment only.
+ * `udp` is VIRTIO_NET_HDR_GSO_UDP_L4: datagrams of either family, not pieces of one.
+ */
+export const GSO = { none: 0, tcp4: 1, tcp6: 4, udp: 5, ecn: 0x80 } as const;
 
 /** The header as numbers; one object serves for every packet. */
 export class VirtioNetHeader {
@@ -36,7 +39,7 @@ export class VirtioNetHeader {
   gsoType: number = GSO.none;
   /** Octets of all headers of a super-segment, a hint of the kernel. */
   headerLength = 0;
-  /** Octets of TCP payload in each segment. */
+  /** Octets of payload in each segment or datagram. */
   gsoSize = 0;
   /** Where the checksum's sum begins, from the packet's first octet. */
   checksumStart = 0;

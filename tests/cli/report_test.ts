@@ -48,8 +48,11 @@ const REPORT: StatusReport = {
     threads: 2,
     tunChecksums: true,
     tunSegments: true,
+    tunDatagrams: true,
     tunJoins: true,
     socketBatches: true,
+    udpSegments: true,
+    udpJoins: true,
   },
   identities: [{
     name: "web1",
@@ -100,7 +103,7 @@ Deno.test("hip status shows peers with whole HITs and states, in 80 columns", ()
   assert.match(text, /^control plane: public keys by portable$/m);
   assert.match(
     text,
-    /^data path: user space, libcrypto, 2 threads; TUN super-segments, sockets batches$/m,
+    /^data path: user space, libcrypto, 2 threads; TUN super-segments, sockets\n {2}batches, UDP GSO and GRO$/m,
   );
   assert.match(
     text,
@@ -133,14 +136,25 @@ Deno.test("hip status puts associations under the identity that they belong to, 
 
 Deno.test("hip status names what of the kernel's help is in use", () => {
   for (
-    const [tunChecksums, tunSegments, tunJoins, socketBatches, words] of [
-      [true, true, true, true, "TUN super-segments, sockets batches"],
-      [true, false, true, true, "TUN checksums, joined segments, sockets batches"],
-      [false, false, true, true, "TUN joined segments, sockets batches"],
-      [false, false, false, false, "TUN plain packets, sockets single packets"],
+    const [tun, sockets, words] of [
+      ["csdj", "bsj", "TUN super-segments, sockets batches, UDP GSO and GRO"],
+      ["csj", "bs", "TUN super-segments of TCP, sockets batches, UDP GSO"],
+      ["cj", "bj", "TUN checksums, joined segments, sockets batches, UDP GRO"],
+      ["j", "b", "TUN joined segments, sockets batches"],
+      ["", "", "TUN plain packets, sockets single packets"],
     ] as const
   ) {
-    const dataPath = { threads: 0, tunChecksums, tunSegments, tunJoins, socketBatches };
+    const has = (letters: string, letter: string) => letters.includes(letter);
+    const dataPath = {
+      threads: 0,
+      tunChecksums: has(tun, "c"),
+      tunSegments: has(tun, "s"),
+      tunDatagrams: has(tun, "d"),
+      tunJoins: has(tun, "j"),
+      socketBatches: has(sockets, "b"),
+      udpSegments: has(sockets, "s"),
+      udpJoins: has(sockets, "j"),
+    };
     const lines = statusLines({ ...REPORT, dataPath }, PLAIN);
     const text = lines.join("\n").replaceAll("\n  ", " ");
     assert.match(text, new RegExp(`^data path: user space, libcrypto; ${words}$`, "m"));

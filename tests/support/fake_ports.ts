@@ -19,10 +19,11 @@ import {
   type TunDevice,
   type TunOffload,
 } from "../../lib/runtime/ports.ts";
-import type { TcpRun } from "../../lib/wire/tcp_run.ts";
-import { VirtioNetHeader } from "../../lib/wire/virtio_net_header.ts";
+import type { PacketRun } from "../../lib/wire/packet_run.ts";
+import { GSO, VirtioNetHeader } from "../../lib/wire/virtio_net_header.ts";
 import { slowSegments } from "./slow_segments.ts";
 import { runOctets } from "./tcp_packets.ts";
+import { slowDatagrams } from "./udp_packets.ts";
 
 let lastDescriptor = 1000;
 
@@ -50,7 +51,7 @@ export class FakeTunDevice implements TunDevice {
   /** What `write` answers. */
   takesPackets = true;
   isClosed = false;
-  offload: TunOffload = { hasHeader: true, checksums: true, segments: true };
+  offload: TunOffload = { hasHeader: true, checksums: true, segments: true, datagrams: true };
 
   constructor(readonly name: string = "hip0", interfaceIndex: number = 7) {
     this.interfaceIndex = interfaceIndex;
@@ -74,13 +75,14 @@ export class FakeTunDevice implements TunDevice {
   readonly runs: number[] = [];
 
   /** Cuts the run up as the kernel does, so that `written` has packets alone. */
-  writeRun(run: TcpRun): boolean {
+  writeRun(run: PacketRun): boolean {
     const header = new VirtioNetHeader();
     run.finish(header);
     const whole = runOctets(run);
     if (this.takesPackets) {
       this.runs.push(run.count);
-      this.written.push(...slowSegments(whole, header.gsoSize));
+      const cut = header.gsoType === GSO.udp ? slowDatagrams : slowSegments;
+      this.written.push(...cut(whole, header.gsoSize));
     }
     return this.takesPackets;
   }

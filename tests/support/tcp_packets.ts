@@ -5,7 +5,7 @@ import { finishSum, sumBytes, upperLayerChecksum } from "../../lib/wire/checksum
 import { mapIpv4, parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { buildIpv4Packet } from "../../lib/wire/ipv4.ts";
 import { buildIpv6Packet, NEXT_HEADER } from "../../lib/wire/ipv6.ts";
-import type { TcpRun } from "../../lib/wire/tcp_run.ts";
+import type { PacketRun } from "../../lib/wire/packet_run.ts";
 import { TCP_FIELD } from "../../lib/wire/tcp.ts";
 import {
   GSO,
@@ -189,7 +189,7 @@ export function forwarded(packet: Uint8Array): Uint8Array {
 }
 
 /** A finished run as the one packet that its pieces make. */
-export function runOctets(run: TcpRun): Uint8Array {
+export function runOctets(run: PacketRun): Uint8Array {
   const pieces: number[] = [];
   for (let i = 0; i < run.count; i++) {
     pieces.push(...run.packet(i).contents().subarray(i === 0 ? 0 : run.headerLength));

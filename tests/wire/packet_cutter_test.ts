@@ -14,6 +14,13 @@ import {
   tcpPacket,
   withPartialChecksum,
 } from "../support/tcp_packets.ts";
+import {
+  arbitraryUdp,
+  slowDatagrams,
+  udpPacket,
+  udpSuperSegmentHeader,
+  udpWithPartialChecksum,
+} from "../support/udp_packets.ts";
 
 const CAPACITY = 65_535;
 /** Both slabs in one memory, as in the program; `alone` lies in another. */
@@ -54,6 +61,34 @@ Deno.test("a super-segment is cut into what the slow twin builds, octet for octe
     ),
     { numRuns: 500 },
   );
+});
+
+Deno.test("a UDP super-segment is cut into what the slow twin builds, octet for octet", () => {
+  fc.assert(
+    fc.property(
+      arbitraryUdp(3000),
+      fc.oneof(fc.integer({ min: 24, max: 100 }), fc.integer({ min: 100, max: 1500 })),
+      fc.boolean(),
+      (fields, gsoSize, isAlone) => {
+        const packet = udpPacket(fields);
+        const [partial, header] = [
+          udpWithPartialChecksum(packet),
+          udpSuperSegmentHeader(packet, gsoSize),
+        ];
+        const segments = cut(partial, header, isAlone ? alone : target);
+        assert.deepEqual(segments, slowDatagrams(packet, gsoSize));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("a datagram whose checksum is zero gets its other form when it is cut off", () => {
+  const rest = udpPacket({ payload: new Uint8Array(2) }).subarray(46, 48);
+  const packet = udpPacket({ payload: Uint8Array.of(...rest, ...rest, 1) });
+  const segments = cut(udpWithPartialChecksum(packet), udpSuperSegmentHeader(packet, 2));
+  assert.deepEqual(segments, slowDatagrams(packet, 2));
+  assert.deepEqual([...segments[0] as Uint8Array].slice(46, 48), [0xff, 0xff]);
 });
 
 Deno.test("the largest super-segment is cut to its last octet", () => {
@@ -155,6 +190,46 @@ for (const [what, spoil] of WRONGS) {
   });
 }
 
+const GOOD_UDP = udpPacket({ payload: new Uint8Array(128) });
+
+/** The same of UDP. */
+const UDP_WRONGS: readonly [string, (header: VirtioNetHeader, packet: Uint8Array) => void][] = [
+  ["datagrams with CWR", (header) => header.gsoType |= GSO.ecn],
+  ["pieces of a datagram, UFO", (header) => header.gsoType = 3],
+  ["TCP's type", (header) => header.gsoType = GSO.tcp6],
+  ["no NEEDS_CSUM", (header) => header.flags = 0],
+  ["a segment size of zero", (header) => header.gsoSize = 0],
+  ["TCP's checksum", (header) => header.checksumOffset = 16],
+  ["UDP elsewhere than its header says", (header) => header.checksumStart = 44],
+  ["UDP inside the IP header", (header) => header.checksumStart = 24],
+  ["UDP behind the end", (header) => header.checksumStart = 0xffff],
+  ["no payload", (header, packet) => header.checksumStart = packet.length - 8],
+  ["another upper layer", (_, packet) => packet[6] = NEXT_HEADER.tcp],
+  ["a fragment", (_, packet) => packet[6] = NEXT_HEADER.fragment],
+  ["a length that is not the packet's", (_, packet) => packet[5] = packet[5]! - 1],
+  ["another IP version", (_, packet) => packet[0] = 0x50],
+  ["IPv4 with an IPv6 header", (_, packet) => packet[0] = 0x4a],
+];
+
+for (const [what, spoil] of UDP_WRONGS) {
+  Deno.test(`a virtio_net_hdr that does not fit UDP is refused under its name: ${what}`, () => {
+    const packet = udpWithPartialChecksum(GOOD_UDP);
+    const header = udpSuperSegmentHeader(packet, 20);
+    assert.ok(Array.isArray(cut(packet, header)), "good before");
+    spoil(header, packet);
+    assert.equal(cut(packet, header), "tun-offload-malformed");
+  });
+}
+
+Deno.test("a UDP super-segment becomes 128 datagrams at most", () => {
+  const [most, tooMany] = [128, 129].map((length) => {
+    const packet = udpPacket({ payload: new Uint8Array(length) });
+    return cut(udpWithPartialChecksum(packet), udpSuperSegmentHeader(packet, 1));
+  });
+  assert.equal(most!.length, 128);
+  assert.equal(tooMany, "tun-offload-malformed");
+});
+
 Deno.test("IPv4 super-segments that are fragments or disagree about lengths are refused", () => {
   const good = tcpPacket({ family: 4, payload: new Uint8Array(100) });
   for (const [at, value] of [[6, 0x20], [7, 0x01], [0, 0x46], [0, 0x65], [3, 7], [9, 17]]) {
@@ -187,6 +262,7 @@ Deno.test("whatever the header says, nothing is thrown and nothing written besid
   const packets = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
     arbitraryTcp(200).map((fields) => withPartialChecksum(tcpPacket(fields))),
+    arbitraryUdp(200).map((fields) => udpWithPartialChecksum(udpPacket(fields))),
   );
   fc.assert(
     fc.property(headers, packets, fc.nat(60), fc.nat(255), (fields, packet, at, octet) => {
@@ -195,7 +271,9 @@ Deno.test("whatever the header says, nothing is thrown and nothing written besid
       const segments = cut(packet, header);
       if (!Array.isArray(segments)) return;
       const total = segments.reduce((sum, segment) => sum + segment.length, 0);
-      assert.ok(segments.length <= 26 && total <= packet.length * 26);
+      // 26 segments of TCP, each with 8 octets at least; datagrams may have one.
+      const most = fields.gsoType === GSO.udp ? 128 : 26;
+      assert.ok(segments.length <= most && total <= packet.length * most);
       for (const segment of segments) assert.ok(segment.length <= packet.length);
       assert.equal(source.start, HEADROOM);
     }),
