@@ -5,7 +5,8 @@
 
 import { DROP_COUNTERS_SIZE } from "../base/drop_reason.ts";
 import { ringMemory } from "../base/shared_ring.ts";
-import { SLOTS_SIZE } from "../esp/sa_slots.ts";
+import type { LaneMemory } from "../esp/lane_lender.ts";
+import { SLOT_SIZE } from "../esp/sa_slots.ts";
 import type { IpFamily, TunOffload } from "./ports.ts";
 
 /** Which way a thread moves packets. */
@@ -17,17 +18,17 @@ export type Direction = "outbound" | "inbound";
  */
 const RING_SIZE = 1 << 20;
 
+/** SAs that a data thread works on at most; others stay with the engine. */
+const MOST_LENT = 4096;
+
 /** Memory that the engine's thread and one data thread share. */
-export interface LaneMemory {
-  readonly saBlocks: SharedArrayBuffer;
-  readonly commands: SharedArrayBuffer;
-  readonly reports: SharedArrayBuffer;
+export interface ThreadMemory extends LaneMemory {
   readonly drops: SharedArrayBuffer;
 }
 
-export function makeLaneMemory(): LaneMemory {
+export function makeThreadMemory(): ThreadMemory {
   return {
-    saBlocks: new SharedArrayBuffer(SLOTS_SIZE),
+    saBlocks: new SharedArrayBuffer(MOST_LENT * SLOT_SIZE),
     commands: ringMemory(RING_SIZE),
     reports: ringMemory(RING_SIZE),
     drops: new SharedArrayBuffer(DROP_COUNTERS_SIZE),
@@ -65,7 +66,7 @@ export interface DataThreadSetup {
   readonly bell: number;
   /** Wakes the engine's thread. */
   readonly engineBell: number;
-  readonly memory: LaneMemory;
+  readonly memory: ThreadMemory;
   readonly switches: Int32Array<SharedArrayBuffer>;
   readonly knownSpis: SharedArrayBuffer;
 }

@@ -4,32 +4,18 @@
  * place; `lib/esp/sa_offload.ts` tells the principle.
  */
 
-import type { DropReason } from "../base/drop_reason.ts";
-import { DropCounters } from "../base/drop_reason.ts";
+import { DropCounters, type DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
-import { RingReader, RingWriter } from "../base/shared_ring.ts";
-import type { EspOpener, EspSealer } from "../crypto/esp_suite.ts";
-import {
-  readNews,
-  readPacket,
-  readRefusal,
-  readSlot,
-  RECORD,
-  type Refusal,
-  writePacket,
-  writeSlot,
-  writeTake,
-} from "../esp/lane_records.ts";
-import type { SaNews, SaOffload } from "../esp/sa_offload.ts";
-import { FreeSlots, slotWords } from "../esp/sa_slots.ts";
-import { type InboundSa, LONGEST_BLOCK, type OutboundSa } from "../esp/security_association.ts";
+import { LaneLender, type LaneListener } from "../esp/lane_lender.ts";
+import type { SaOffload } from "../esp/sa_offload.ts";
+import type { InboundSa, OutboundSa } from "../esp/security_association.ts";
 import { isLinkLocal } from "../wire/ip_address.ts";
 import {
   type DataThreadMessage,
   type DataThreadSetup,
   type Direction,
-  makeLaneMemory,
   makeSwitches,
+  makeThreadMemory,
   SWITCH,
 } from "./data_protocol.ts";
 import type { Bell, IpSocket, Platform, TunDevice } from "./ports.ts";
@@ -37,59 +23,37 @@ import type { Bell, IpSocket, Platform, TunDevice } from "./ports.ts";
 /** How long a thread may take to end, in milliseconds. */
 const END_PATIENCE_MS = 2000;
 
-/** Records of one thread that are looked at in one turn of the loop. */
-const MOST_RECORDS = 256;
-
 export interface DataThreadsOptions {
   readonly platform: Pick<Platform, "makeBell" | "dataWorkerUrl">;
-  readonly tun: TunDevice;
+  readonly tun: Pick<TunDevice, "descriptor" | "name" | "offload">;
   /** Those for ESP and UDP. */
-  readonly sockets: readonly IpSocket[];
+  readonly sockets: readonly Pick<IpSocket, "descriptor" | "protocol" | "family">[];
   /** Wakes the engine's thread. */
-  readonly engineBell: Bell;
+  readonly engineBell: Pick<Bell, "descriptor">;
   readonly usesLibcrypto: boolean;
   readonly knownSpis: SharedArrayBuffer;
-  /** Called once when a thread dies: they are of no use any more. */
+  /** Called when a thread dies: they are of no use any more, and are to be stopped. */
   readonly onFailure: (why: string) => void;
 }
 
-/** Who hears what the threads say. */
-export interface DataThreadsListener {
-  /** A packet from an application that the thread could not place; borrowed. */
-  outboundPacket(buffer: PacketBuffer): void;
-  /** A packet from outside, likewise. */
-  inboundPacket(buffer: PacketBuffer): void;
-  /** An inner packet, to be delivered when the engine and the agent have seen it. */
-  innerPacket(buffer: PacketBuffer): void;
-  news(sa: InboundSa | OutboundSa, news: SaNews): void;
-  refused(refusal: Refusal): void;
-}
-
 export class DataThreads implements SaOffload {
-  /** What was counted on this side: for a thread that has too much to do. */
+  /** What found no room on its way to a thread. */
   readonly #drops = new DropCounters();
   readonly #switches: Int32Array<SharedArrayBuffer>;
-  readonly #outbound: LaneClient<OutboundSa>;
-  readonly #inbound: LaneClient<InboundSa>;
+  readonly #outbound: DataThread<OutboundSa>;
+  readonly #inbound: DataThread<InboundSa>;
 
-  private constructor(
-    switches: Int32Array<SharedArrayBuffer>,
-    outbound: LaneClient<OutboundSa>,
-    inbound: LaneClient<InboundSa>,
-  ) {
-    this.#switches = switches;
-    this.#outbound = outbound;
-    this.#inbound = inbound;
+  private constructor(options: DataThreadsOptions) {
+    this.#switches = makeSwitches();
+    this.#outbound = new DataThread("outbound", options, this.#switches);
+    this.#inbound = new DataThread("inbound", options, this.#switches);
   }
 
   /** @throws {Error} When a thread does not come up; then none runs. */
   static async start(options: DataThreadsOptions): Promise<DataThreads> {
-    const switches = makeSwitches();
-    const outbound = new LaneClient<OutboundSa>("outbound", options, switches, (sa) => sa.sealer);
-    const inbound = new LaneClient<InboundSa>("inbound", options, switches, (sa) => sa.opener);
-    const threads = new DataThreads(switches, outbound, inbound);
+    const threads = new DataThreads(options);
     try {
-      await Promise.all([outbound.ready, inbound.ready]);
+      await Promise.all([threads.#outbound.ready, threads.#inbound.ready]);
     } catch (error) {
       await threads.stop();
       throw error;
@@ -97,46 +61,41 @@ export class DataThreads implements SaOffload {
     return threads;
   }
 
-  /** SAs that are lent. */
-  get lentCount(): number {
-    return this.#outbound.lentCount + this.#inbound.lentCount;
-  }
-
   takeOutbound(sa: OutboundSa): boolean {
-    // Where a link-local address is, only this thread's sockets know.
-    return !isLinkLocal(sa.peerAddress) && this.#outbound.take(sa);
+    // Where a link-local address is, only the engine's sockets know.
+    return !isLinkLocal(sa.peerAddress) && this.#outbound.lender.take(sa);
   }
 
   takeInbound(sa: InboundSa): boolean {
-    return this.#inbound.take(sa);
+    return this.#inbound.lender.take(sa);
   }
 
   /** An inner packet for the thread that sends; it is on its way when `flush` was called. */
   passOutbound(buffer: PacketBuffer): void {
-    if (!this.#outbound.pass(buffer)) this.#drops.count("thread-busy");
+    if (!this.#outbound.lender.pass(buffer)) this.#drops.count("thread-busy");
   }
 
   /** The same with an ESP packet for the thread that receives. */
   passInbound(buffer: PacketBuffer): void {
-    if (!this.#inbound.pass(buffer)) this.#drops.count("thread-busy");
+    if (!this.#inbound.lender.pass(buffer)) this.#drops.count("thread-busy");
   }
 
-  /** Whether the agent waits for an echo reply, which then comes by `innerPacket`. */
+  /** Whether the agent waits for an echo reply: then these come by `innerPacket`. */
   setReplyAwaited(isAwaited: boolean): void {
     Atomics.store(this.#switches, SWITCH.replyAwaited, isAwaited ? 1 : 0);
   }
 
   /** Hears what the threads have to say, a bounded part of it. @returns Whether there was anything. */
-  drain(buffer: PacketBuffer, listener: DataThreadsListener): boolean {
-    const fromOutbound = this.#outbound.drain(buffer, listener, listener.outboundPacket);
-    const fromInbound = this.#inbound.drain(buffer, listener, listener.inboundPacket);
-    return fromOutbound || fromInbound;
+  drain(buffer: PacketBuffer, outbound: LaneListener, inbound: LaneListener): boolean {
+    const fromOutbound = this.#outbound.lender.drain(buffer, outbound);
+    return this.#inbound.lender.drain(buffer, inbound) || fromOutbound;
   }
 
   /** Wakes threads for which something was written. */
   flush(): void {
-    this.#outbound.flush();
-    this.#inbound.flush();
+    for (const { lender, bell } of [this.#outbound, this.#inbound]) {
+      if (lender.takeHasWritten()) bell.ring();
+    }
   }
 
   /** What was dropped by threads and on the way to them. */
@@ -151,39 +110,26 @@ export class DataThreads implements SaOffload {
   }
 }
 
-/** One thread from outside. */
-class LaneClient<T extends OutboundSa | InboundSa> {
+/** One worker. */
+class DataThread<T extends OutboundSa | InboundSa> {
   readonly ready: Promise<void>;
   readonly drops: DropCounters;
-  readonly #cipherOf: (sa: T) => EspSealer | EspOpener;
-  readonly #blocks: SharedArrayBuffer;
-  readonly #commands: RingWriter;
-  readonly #reports: RingReader;
-  readonly #slots = new FreeSlots();
-  /** By slot; those that were wiped and not forgotten yet are there without an SA. */
-  readonly #lent = new Map<number, T | undefined>();
-  /** Slots that the thread has to forget and could not be told. */
-  readonly #untold: number[] = [];
-  readonly #bell: Bell;
+  readonly lender: LaneLender<T>;
+  readonly bell: Bell;
   readonly #worker: Worker;
   readonly #ended = Promise.withResolvers<void>();
   #hasEnded = false;
-  #hasWritten = false;
 
   constructor(
     direction: Direction,
     options: DataThreadsOptions,
     switches: Int32Array<SharedArrayBuffer>,
-    cipherOf: (sa: T) => EspSealer | EspOpener,
   ) {
-    const { platform, tun, sockets, engineBell, usesLibcrypto, knownSpis } = options;
-    const memory = makeLaneMemory();
-    this.#cipherOf = cipherOf;
-    this.#blocks = memory.saBlocks;
-    this.#commands = new RingWriter(memory.commands);
-    this.#reports = new RingReader(memory.reports);
+    const { platform, tun, sockets, engineBell, usesLibcrypto, knownSpis, onFailure } = options;
+    const memory = makeThreadMemory();
+    this.lender = new LaneLender(memory);
     this.drops = new DropCounters(memory.drops);
-    this.#bell = platform.makeBell();
+    this.bell = platform.makeBell();
     const setup: DataThreadSetup = {
       direction,
       tun: { descriptor: tun.descriptor, name: tun.name, offload: tun.offload },
@@ -193,7 +139,7 @@ class LaneClient<T extends OutboundSa | InboundSa> {
         family,
       })),
       usesLibcrypto,
-      bell: this.#bell.descriptor,
+      bell: this.bell.descriptor,
       engineBell: engineBell.descriptor,
       memory,
       switches,
@@ -210,117 +156,25 @@ class LaneClient<T extends OutboundSa | InboundSa> {
       event.preventDefault();
       this.#noteEnd();
       ready.reject(new Error(`Cannot start the ${direction} data thread: ${event.message}`));
-      options.onFailure(`the ${direction} data thread died: ${event.message}`);
+      onFailure(`The ${direction} data thread died (${event.message})`);
     };
     this.#worker.postMessage(setup);
   }
 
-  get lentCount(): number {
-    return this.#lent.size;
-  }
-
-  /** Lends an SA, unless there is no room or its keys are not at hand. */
-  take(sa: T): boolean {
-    const keys = this.#cipherOf(sa).storedKeys?.();
-    const blockLength = sa.words.length;
-    if (keys === undefined || blockLength > LONGEST_BLOCK) return false;
-    const slot = this.#slots.take();
-    if (slot === undefined) return false;
-    sa.moveTo(slotWords(this.#blocks, slot, blockLength), () => this.#handleWiped(slot));
-    if (writeTake(this.#commands, { slot, suiteId: sa.suite.id, blockLength, keys })) {
-      this.#lent.set(slot, sa);
-      this.#hasWritten = true;
-      return true;
-    }
-    sa.moveTo(new Uint32Array(blockLength));
-    this.#slots.give(slot);
-    return false;
-  }
-
-  /** @returns False when there is no room. */
-  pass(buffer: PacketBuffer): boolean {
-    if (!writePacket(this.#commands, RECORD.packet, buffer)) return false;
-    this.#hasWritten = true;
-    return true;
-  }
-
-  drain(
-    buffer: PacketBuffer,
-    listener: DataThreadsListener,
-    handlePacket: (buffer: PacketBuffer) => void,
-  ): boolean {
-    const reports = this.#reports;
-    let count = 0;
-    for (; count < MOST_RECORDS && reports.next(); count++) {
-      switch (reports.kind) {
-        case RECORD.packet:
-        case RECORD.inner: {
-          const isInner = reports.kind === RECORD.inner;
-          readPacket(reports, buffer);
-          reports.release();
-          if (isInner) listener.innerPacket(buffer);
-          else handlePacket.call(listener, buffer);
-          continue;
-        }
-        case RECORD.news: {
-          const { slot, news } = readNews(reports);
-          const sa = this.#lent.get(slot);
-          if (sa !== undefined) listener.news(sa, news);
-          break;
-        }
-        case RECORD.refused:
-          listener.refused(readRefusal(reports));
-          break;
-        case RECORD.forgotten: {
-          const slot = readSlot(reports);
-          this.#lent.delete(slot);
-          this.#slots.give(slot);
-          break;
-        }
-      }
-      reports.release();
-    }
-    return count > 0;
-  }
-
-  flush(): void {
-    while (this.#untold.length > 0 && this.#forget(this.#untold[0]!)) this.#untold.shift();
-    if (!this.#hasWritten) return;
-    this.#hasWritten = false;
-    this.#bell.ring();
-  }
-
-  /** Waits for the end of the thread, which was told to; then all SAs are here again. */
+  /** Waits for the end of the thread, which was told to. */
   async end(): Promise<void> {
-    this.#bell.ring();
+    this.bell.ring();
     let timer: number | undefined;
     const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, END_PATIENCE_MS));
     await Promise.race([this.#ended.promise, patience]);
     clearTimeout(timer);
     this.#worker.terminate();
-    for (const sa of this.#lent.values()) {
-      // Two threads must never seal on one SA: one that does not end keeps what it has.
-      if (this.#hasEnded) sa?.moveTo(new Uint32Array(sa.words.length));
-      else sa?.wipe();
-    }
-    this.#lent.clear();
-    this.#bell.close();
+    this.lender.reclaim(this.#hasEnded);
+    this.bell.close();
   }
 
   #noteEnd(): void {
     this.#hasEnded = true;
     this.#ended.resolve();
-  }
-
-  #handleWiped(slot: number): void {
-    if (!this.#lent.has(slot)) return;
-    this.#lent.set(slot, undefined);
-    if (!this.#forget(slot)) this.#untold.push(slot);
-  }
-
-  #forget(slot: number): boolean {
-    if (!writeSlot(this.#commands, RECORD.forget, slot)) return false;
-    this.#hasWritten = true;
-    return true;
   }
 }

@@ -13,11 +13,12 @@ import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { type Duration, elapsed, type Instant, milliseconds } from "../base/time.ts";
 import type { ThreadSide } from "../engine/data_path.ts";
 import type { EngineEvent, JobRequest, OutgoingPacket } from "../engine/effects.ts";
+import type { LaneListener } from "../esp/lane_lender.ts";
 import type { DatagramOutcome, TunOutcome } from "../esp/sa_offload.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
-import type { DataThreads, DataThreadsListener } from "./data_threads.ts";
+import type { DataThreads } from "./data_threads.ts";
 import type { LocatorMonitor } from "./locator_monitor.ts";
 import {
   BATCH_SIZE,
@@ -97,7 +98,8 @@ export class Loop {
   /** Those that the loop reads; data threads read the others. */
   #read: readonly IpSocket[];
   #threads: LoopThreads | undefined;
-  readonly #listener: DataThreadsListener;
+  readonly #fromOutbound: LaneListener;
+  readonly #fromInbound: LaneListener;
   #hasSeenData = false;
   /** Of the turn under way. */
   #now: Instant;
@@ -118,7 +120,15 @@ export class Loop {
     this.#writer = new TunWriter(options.tun, this.drops);
     this.#table = new SocketTable(options.sockets);
     this.#read = options.sockets;
-    this.#listener = this.#makeListener();
+    // There is one slab for what threads pass on: it is done with before the next packet.
+    this.#fromOutbound = this.#makeListener((buffer) => {
+      this.#handleTunPacket(this.#now, buffer);
+      this.#flushSockets();
+    });
+    this.#fromInbound = this.#makeListener((buffer) => {
+      this.#handleDatagram(this.#now, buffer);
+      this.#writer.flush();
+    });
     this.#now = options.clock.now();
     this.#lastRest = this.#now;
     options.jobs.onDone(() => this.flush());
@@ -238,30 +248,22 @@ export class Loop {
     if (this.#threads === undefined) return false;
     this.#now = now;
     this.#options.bell?.silence();
-    const hadWork = this.#threads.drain(this.#slabs[0]!, this.#listener);
+    const hadWork = this.#threads.drain(this.#slabs[0]!, this.#fromOutbound, this.#fromInbound);
     if (hadWork) this.#carryOut();
     return hadWork;
   }
 
-  #makeListener(): DataThreadsListener {
-    const { engine, tun } = this.#options;
+  /** @param packet What becomes of a packet that a thread could not place. */
+  #makeListener(packet: (buffer: PacketBuffer) => void): LaneListener {
+    const { engine: { forThreads }, tun } = this.#options;
     return {
-      // There is one slab: what is in it is done with before the next packet.
-      outboundPacket: (buffer) => {
-        this.#handleTunPacket(this.#now, buffer);
-        this.#flushSockets();
-      },
-      inboundPacket: (buffer) => {
-        if (buffer.length === 0) return this.drops.count("datagram-malformed");
-        this.#handleDatagram(this.#now, buffer);
-        this.#writer.flush();
-      },
+      packet,
       innerPacket: (buffer) => {
-        if (engine.forThreads.handleInnerPacket(this.#now, buffer) === "consumed") return;
+        if (forThreads.handleInnerPacket(this.#now, buffer) === "consumed") return;
         if (!tun.write(buffer)) this.drops.count("send-failed");
       },
-      news: (sa, news) => engine.forThreads.handleNews(this.#now, sa, news),
-      refused: (refusal) => engine.forThreads.handleRefusal(this.#now, refusal),
+      news: (sa, news) => forThreads.handleNews(this.#now, sa, news),
+      refused: (refusal) => forThreads.handleRefusal(this.#now, refusal),
     };
   }
 

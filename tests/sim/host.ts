@@ -18,6 +18,7 @@ import type { AssociationStatus } from "../../lib/engine/effects.ts";
 import { Engine } from "../../lib/engine/engine.ts";
 import type { ControlSettings } from "../../lib/hip/constants.ts";
 import type { ExchangePolicy, Job } from "../../lib/hip/jobs.ts";
+import type { LaneListener } from "../../lib/esp/lane_lender.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { outgoingPacket } from "../../lib/engine/effects.ts";
 import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
@@ -26,6 +27,7 @@ import { type CarriedPacket, loadDatagram } from "../support/datagrams.ts";
 import { KeyWitness } from "../support/key_witness.ts";
 import { runTestJob } from "../support/prepared_r1s.ts";
 import { Application } from "./application.ts";
+import { SimThreads } from "./threads.ts";
 import type { InnerHost, LinkEnd, Network } from "./roles.ts";
 
 /** One group only, so that a host is ready after one job. */
@@ -42,6 +44,8 @@ export interface HostOptions {
   readonly addresses: readonly string[];
   readonly policy?: ExchangePolicy;
   readonly settings?: Partial<ControlSettings>;
+  /** Whether data threads move packets; no when absent. */
+  readonly hasThreads?: boolean;
   /** Who computes signatures and key agreement; when absent, who gives the same octets every time. */
   readonly publicKeys?: PublicKeyProvider | undefined;
 }
@@ -67,12 +71,16 @@ export class Host implements InnerHost, LinkEnd {
   readonly hit: Uint8Array;
   readonly application: Application;
   engine: Engine;
+  /** Those of this life. */
+  threads: SimThreads | undefined;
   /** What the engine of this life was given of keys. */
   keys = new KeyWitness();
   readonly #options: HostOptions;
   #settings: Partial<ControlSettings>;
   readonly #addresses: readonly Uint8Array[];
   readonly #buffer = new PacketBuffer(65_535);
+  /** For the application, when everything else has come to rest. */
+  readonly #inner: Uint8Array[] = [];
   /** Counts the engines this host has had: results for an earlier one are lost. */
   #life = 0;
   #workerFreeAt: Instant;
@@ -148,10 +156,15 @@ export class Host implements InnerHost, LinkEnd {
   sendInner(packet: Uint8Array): void {
     const buffer = this.#buffer;
     buffer.load(packet);
-    if (this.engine.handleTunPacket(this.world.now, buffer) === "transmit") {
-      this.world.route(this, outgoingPacket(buffer));
-    }
+    if (this.threads === undefined) this.#handleTunPacket(buffer);
+    else this.threads.handleTunPacket(buffer);
     this.#settle();
+  }
+
+  #handleTunPacket(buffer: PacketBuffer): void {
+    const outcome = this.engine.handleTunPacket(this.world.now, buffer);
+    if (outcome === "transmit") this.world.route(this, outgoingPacket(buffer));
+    else if (outcome === "offloaded") this.threads!.passOutbound(buffer);
   }
 
   /** A packet from outside. */
@@ -160,10 +173,18 @@ export class Host implements InnerHost, LinkEnd {
     if (packet.protocol === NEXT_HEADER.udp && packet.peerPort !== HIP_UDP_PORT) return;
     const buffer = this.#buffer;
     loadDatagram(buffer, packet);
-    const verdict = this.engine.handleDatagram(this.world.now, buffer);
-    const inner = verdict === "deliver" ? buffer.contents().slice() : undefined;
+    const isMovedByThreads = packet.protocol === NEXT_HEADER.esp ||
+      packet.protocol === NEXT_HEADER.udp;
+    if (this.threads !== undefined && isMovedByThreads) {
+      this.threads.handleDatagram(this.world.now, buffer);
+    } else this.#handleDatagram(buffer);
     this.#settle();
-    if (inner !== undefined) this.application.receive(inner);
+  }
+
+  #handleDatagram(buffer: PacketBuffer): void {
+    const outcome = this.engine.handleDatagram(this.world.now, buffer);
+    if (outcome === "deliver") this.#inner.push(buffer.contents().slice());
+    else if (outcome === "offloaded") this.threads!.passInbound(buffer);
   }
 
   #boot(): Engine {
@@ -188,10 +209,58 @@ export class Host implements InnerHost, LinkEnd {
       prefixLength: text.includes(":") ? 64 : 96 + 24,
       isDefault: true,
     }));
+    this.threads?.close();
+    this.threads = this.#options.hasThreads ? this.#startThreads() : undefined;
     this.engine.handleLocatorsChanged(this.world.now, locators);
     this.engine.start();
     this.#settle();
     return this.engine;
+  }
+
+  #startThreads(): SimThreads {
+    const threads = new SimThreads({
+      espProvider: this.keys.provider(PORTABLE_PROVIDER),
+      random: new SeededRandom(randomBytes(this.world.random, 32)),
+      knownSpis: this.engine.forThreads.knownSpis,
+      transmit: (buffer) => this.world.route(this, outgoingPacket(buffer)),
+      deliver: (buffer) => this.#inner.push(buffer.contents().slice()),
+    });
+    this.engine.forThreads.setOffload(threads);
+    return threads;
+  }
+
+  /** Both sides read what the other has written, one after the other and not at once. */
+  #planThreads(threads: SimThreads): void {
+    if (!threads.takeHasNews()) return;
+    const life = this.#life;
+    const later = (action: () => void) => {
+      const [chance] = randomBytes(this.world.random, 1);
+      this.world.schedule(after(this.world.now, milliseconds(chance! / 256)), () => {
+        if (life !== this.#life) return;
+        action();
+        this.#settle();
+      });
+    };
+    later(() => threads.obey(this.world.now));
+    later(() =>
+      threads.drain(
+        this.#listen((b) => this.#handleTunPacket(b)),
+        this.#listen((b) => this.#handleDatagram(b)),
+      )
+    );
+  }
+
+  #listen(packet: (buffer: PacketBuffer) => void): LaneListener {
+    const { forThreads } = this.engine;
+    return {
+      packet,
+      innerPacket: (buffer) => {
+        if (forThreads.handleInnerPacket(this.world.now, buffer) === "consumed") return;
+        this.#inner.push(buffer.contents().slice());
+      },
+      news: (sa, news) => forThreads.handleNews(this.world.now, sa, news),
+      refused: (refusal) => forThreads.handleRefusal(this.world.now, refusal),
+    };
   }
 
   /** The engine's contract: poll everything until there is nothing, then ask for the timeout. */
@@ -206,12 +275,16 @@ export class Host implements InnerHost, LinkEnd {
     for (let request = engine.pollJob(); request; request = engine.pollJob()) {
       this.#run(request.id, request.job);
     }
-    const inner: Uint8Array[] = [];
     for (let packet = engine.pollDeliver(); packet; packet = engine.pollDeliver()) {
-      inner.push(packet);
+      this.#inner.push(packet);
+    }
+    for (let packet = engine.pollPassedOn(); packet; packet = engine.pollPassedOn()) {
+      this.#buffer.load(packet);
+      this.threads!.passOutbound(this.#buffer);
     }
     this.#planWakeUp();
-    for (const packet of inner) this.application.receive(packet);
+    if (this.threads !== undefined) this.#planThreads(this.threads);
+    for (const packet of this.#inner.splice(0)) this.application.receive(packet);
   }
 
   /** Computes at once; the answer comes when the worker would have it. */

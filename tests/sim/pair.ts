@@ -20,6 +20,8 @@ export interface PairOptions {
   readonly alice?: PrivateHostIdentity;
   readonly bob?: PrivateHostIdentity;
   readonly publicKeys?: PublicKeyProvider | undefined;
+  /** Whose packets data threads move: nobody's when absent. */
+  readonly threads?: { readonly alice: boolean; readonly bob: boolean };
   /** What differs from `SIM_POLICY`. */
   readonly alicePolicy?: Partial<ExchangePolicy>;
   readonly bobPolicy?: Partial<ExchangePolicy>;
@@ -43,6 +45,7 @@ export function makePair(options: PairOptions = {}): Pair {
     policy: { ...SIM_POLICY, ...options.alicePolicy },
     settings,
     publicKeys: options.publicKeys,
+    hasThreads: options.threads?.alice ?? false,
   });
   const bob = world.addHost("bob", {
     identity: options.bob ?? testIdentity("ecdsa-p256", "bob"),
@@ -50,6 +53,7 @@ export function makePair(options: PairOptions = {}): Pair {
     policy: { ...SIM_POLICY, ...options.bobPolicy },
     settings: { ...settings, ...options.bobSettings },
     publicKeys: options.publicKeys,
+    hasThreads: options.threads?.bob ?? false,
   });
   const link = world.link(alice, bob, options.link);
   alice.knows(bob);

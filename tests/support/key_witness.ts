@@ -69,6 +69,7 @@ Uint8Array.prototype.slice = function (this: Uint8Array, start?: number, end?: n
 };
 
 Uint8Array.prototype.set = function (this: Uint8Array, from: ArrayLike<number>, offset = 0) {
+  if (places.has(this.buffer)) forgetWiped(this.subarray(offset, offset + from.length));
   write.call(this, from, offset);
   if (!(from instanceof Uint8Array) || !places.has(from.buffer)) return;
   // Of the runtime's own HMAC, which blends a key with its pad.
@@ -76,6 +77,14 @@ Uint8Array.prototype.set = function (this: Uint8Array, from: ArrayLike<number>, 
   const source = placeIn(from);
   if (source !== undefined) watch(source.set, this.subarray(offset, offset + from.length));
 };
+
+/** What was overwritten with zeros and is used for something else now is no key any more. */
+function forgetWiped(octets: Uint8Array): void {
+  const here = places.get(octets.buffer)!;
+  const isGone = ({ key }: Place) => overlaps(key, octets) && isAllZero(key);
+  for (const place of here.filter(isGone)) place.set.keys.delete(place.key);
+  places.set(octets.buffer, here.filter((place) => !isGone(place)));
+}
 
 export class KeyWitness {
   #sets: KeySet[] = [];
