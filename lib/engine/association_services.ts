@@ -60,8 +60,9 @@ export function associationServices(parts: AssociationServiceParts): Association
     isAnonymous: (localHit) => identities.require(localHit).isAnonymous,
     expectedIdentity: (now, hit): PublicHostIdentity | undefined =>
       isAllZero(hit) ? undefined : peers.lookup(now, hit)?.identity,
+    awaitsPaths: (now, hit) => peers.isAwaited(now, hit),
     pathsOf: (now, hit) => {
-      const mapping = peers.lookup(now, hit);
+      const mapping = peers.require(now, hit);
       // RFC 8005 §3.2: a rendezvous server is asked before the peer's own addresses.
       return pathsTo(parts.locators(), [...mapping?.rendezvous ?? [], ...mapping?.locators ?? []]);
     },

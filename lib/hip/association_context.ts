@@ -75,6 +75,8 @@ export interface AssociationContext {
   expectedIdentity(now: Instant, peerHit: Uint8Array): PublicHostIdentity | undefined;
   /** Pairs of addresses over which the peer may be reached, most preferred first. */
   pathsOf(now: Instant, peerHit: Uint8Array): AddressPair[];
+  /** Whether a name is being looked up that may tell more of them. */
+  awaitsPaths(now: Instant, peerHit: Uint8Array): boolean;
   /** The same for addresses that are given. */
   pathsTo(addresses: readonly Uint8Array[]): AddressPair[];
   /** Ports of an address to which I1 goes; see `portsToTry`. */

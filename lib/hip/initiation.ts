@@ -12,7 +12,14 @@ import { bytesEqual } from "../base/bytes.ts";
 import { DROP_REASONS, type DropReason } from "../base/drop_reason.ts";
 import { MalformedPacketError } from "../base/errors.ts";
 import { randomBytes } from "../base/random.ts";
-import { after, type Duration, earliest, elapsed, type Instant } from "../base/time.ts";
+import {
+  after,
+  type Duration,
+  earliest,
+  elapsed,
+  type Instant,
+  milliseconds,
+} from "../base/time.ts";
 import { rhashLength, rhashOfSuite } from "../crypto/rhash.ts";
 import { hitSuiteId } from "../identity/hit.ts";
 import { PACKET } from "../wire/hip/code_points.ts";
@@ -44,6 +51,9 @@ import { chooseFromR1 } from "./negotiation.ts";
 import { R1_ERRORS } from "./notify.ts";
 import { solvePuzzle } from "./puzzle.ts";
 import { SuiteFallback } from "./suite_fallback.ts";
+
+/** Between two looks at whether a name has led to addresses. */
+const NAME_POLL = milliseconds(50);
 
 /** An R1 with where it came from. */
 export interface R1Candidate {
@@ -180,8 +190,11 @@ export class Initiation {
       this.#owner.initiationFailed(now, this.#describeFailure());
       return;
     } else if (!this.#sendI1(now)) {
-      this.#owner.initiationFailed(now, "no address is known that this host can send to");
-      return;
+      if (!this.#context.awaitsPaths(now, this.#association.peerHit)) {
+        this.#owner.initiationFailed(now, "no address is known that this host can send to");
+        return;
+      }
+      this.#retryAt = after(now, NAME_POLL);
     }
     this.#context.reschedule(this.#association);
   }

@@ -39,7 +39,7 @@ export interface NameServiceOptions {
   readonly paths: StatePaths;
   /** The HIP device. */
   readonly interfaceIndex: number;
-  readonly engine: Pick<Engine, "accepts" | "learnPeer" | "peers">;
+  readonly engine: Pick<Engine, "accepts" | "association" | "learnPeer" | "peers">;
   /** For programs that know only IPv4. */
   readonly lsis?: LsiService;
   readonly ownHits: readonly { readonly hit: Uint8Array; readonly name: string }[];
@@ -63,6 +63,7 @@ export class NameService {
     this.#options = options;
     this.#proxy = new DnsProxy({
       learn: (at, mapping, done) => done(at, engine.learnPeer(at, mapping)),
+      confirm: (name, hits) => engine.peers.confirm(name, hits),
       modes: new NameModes(config.nameModes),
       removesHints: config.removeHints,
       ...(lsis === undefined ? {} : { lsis }),
@@ -70,6 +71,13 @@ export class NameService {
       random: SYSTEM_RANDOM,
       logger,
     });
+    for (const { hit, name } of lsis?.formerNames ?? []) engine.peers.remember(hit, name);
+    engine.peers.isInUse = (hit) => engine.association(hit) !== undefined;
+    // RFC 8005 §4.2: only what DNS says now leads to a new exchange.
+    engine.peers.renew = (name) => {
+      this.#server?.resolve(name);
+      return this.#server !== undefined;
+    };
     this.#watcher = new HostsWatcher(paths.hostsFile, logger, (entries) => {
       this.#staticNames = new StaticNames(entries);
       engine.peers.forgetSource("static");
