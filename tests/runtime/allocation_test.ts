@@ -12,7 +12,7 @@ const OCTETS_PER_PACKET = 40;
 const YOUNG_SPACE = 256;
 
 Deno.test({
-  name: "A packet that is cut, sealed, opened and joined makes no object",
+  name: "A packet that is cut, sealed, sent, received, opened and joined makes no object",
   ignore: openLibcrypto() === undefined,
   fn: async () => {
     const fixture = new URL("fixtures/move_packets.ts", import.meta.url).pathname;
