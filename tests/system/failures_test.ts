@@ -220,7 +220,7 @@ Deno.test({
   fn: () =>
     withHost(async (host, stateFolder) => {
       const up = (...args: string[]) => hipAt(host, stateFolder, "up", ...args);
-      const taker = await startFixture(host, "take_udp_port.ts", "10500", "4", "6");
+      const taker = await startFixture(host, "take_udp_port.ts", "10500");
       await assertRefused(host, () => up("-o", "transport=udp"), /UDP port 10500.*another program/);
       const without = await up();
       assert.equal(without.code, 0, without.stderr);
