@@ -16,9 +16,10 @@ import {
 } from "../../lib/wire/hip/packet.ts";
 import { buildIcmpv6Echo } from "../../lib/wire/icmpv6.ts";
 import { formatIpAddress, parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { TRANSPORTS } from "../../lib/hip/transport.ts";
 import { Chance } from "./chance.ts";
 import { outgoingPacket } from "../../lib/engine/effects.ts";
-import { loadDatagram } from "./datagrams.ts";
+import { type CarriedPacket, loadDatagram } from "./datagrams.ts";
 import { FuzzHost } from "./fuzz_host.ts";
 import { noRoute, tooBig, unreachable } from "./icmp_errors.ts";
 import { testIdentity } from "./identities.ts";
@@ -49,8 +50,8 @@ class Story {
   constructor(seed: number) {
     this.#chance = new Chance(seed);
     this.#hosts = [
-      new FuzzHost("A", testIdentity("ecdsa-p256", "alice"), 1),
-      new FuzzHost("B", testIdentity("ecdsa-p256", "bob"), 2),
+      new FuzzHost("A", testIdentity("ecdsa-p256", "alice"), 1, this.#chance.pick(TRANSPORTS)),
+      new FuzzHost("B", testIdentity("ecdsa-p256", "bob"), 2, this.#chance.pick(TRANSPORTS)),
     ];
     this.#addresses = ADDRESSES.map(([first]) => parseIpAddress(first!));
     for (const index of [0, 1]) this.#move(index, this.#addresses[index]!);
@@ -170,14 +171,14 @@ class Story {
   }
 
   /** To whoever has the address now. */
-  #deliver(packet: OutgoingPacket): void {
+  #deliver(packet: CarriedPacket): void {
     const to = this.#addresses.findIndex((address) =>
       formatIpAddress(address) === formatIpAddress(packet.destination)
     );
     if (to >= 0) this.#receive(this.#hosts[to]!, packet);
   }
 
-  #receive(host: FuzzHost, packet: OutgoingPacket): void {
+  #receive(host: FuzzHost, packet: CarriedPacket): void {
     loadDatagram(this.#buffer, packet);
     if (host.engine.handleDatagram(this.#now, this.#buffer) !== "deliver") return;
     const inner = this.#buffer.contents();
@@ -185,7 +186,7 @@ class Story {
   }
 
   /** An old packet once more, changed or not. */
-  #again(change: (packet: OutgoingPacket) => OutgoingPacket): void {
+  #again(change: (packet: OutgoingPacket) => CarriedPacket): void {
     if (this.#history.length === 0) return;
     this.#deliver(change(this.#chance.pick(this.#history)));
   }
@@ -221,17 +222,19 @@ class Story {
     }
   }
 
-  /** Back to its sender, from elsewhere as behind a NAT, or as another protocol. */
-  #misdirected(packet: OutgoingPacket): OutgoingPacket {
+  /** Back to its sender, from elsewhere or another port as behind a NAT, or as another protocol. */
+  #misdirected(packet: OutgoingPacket): CarriedPacket {
     const { source, destination } = packet;
-    switch (this.#chance.below(3)) {
+    switch (this.#chance.below(4)) {
+      case 3:
+        return { ...packet, sourcePort: this.#chance.below(65_536) };
       case 0:
         return { ...packet, source: destination, destination: source };
       case 1: {
         const elsewhere = parseIpAddress("203.0.113.9");
         const bytes = packet.bytes.slice();
         if (packet.protocol === HIP_PROTOCOL) setChecksum(bytes, elsewhere, destination);
-        return { ...packet, source: elsewhere, bytes };
+        return { ...packet, source: elsewhere, sourcePort: this.#chance.below(65_536), bytes };
       }
       default:
         return { ...packet, protocol: this.#chance.pick([50, HIP_PROTOCOL, 17]) };
@@ -240,8 +243,10 @@ class Story {
 
   #garbage(host: FuzzHost): void {
     const bytes = this.#chance.bytes(this.#chance.below(120));
+    // What passes for HIP in UDP.
+    if (this.#chance.below(4) === 0) bytes.fill(0, 0, 4);
     const [source, destination] = [parseIpAddress("203.0.113.9"), parseIpAddress("192.0.2.1")];
-    const protocol = this.#chance.pick([50, HIP_PROTOCOL]);
+    const protocol = this.#chance.pick([50, HIP_PROTOCOL, 17]);
     const path = { protocol, source, destination, trafficClass: 0, hopLimit: 1 };
     this.#receive(host, { ...path, bytes });
     this.#buffer.load(bytes);

@@ -3,6 +3,7 @@
  * true of it after every step.
  */
 
+import type { Transport } from "../../lib/hip/transport.ts";
 import assert from "node:assert/strict";
 import { bytesEqual } from "../../lib/base/bytes.ts";
 import { SILENT } from "../../lib/base/logger.ts";
@@ -56,6 +57,7 @@ export class FuzzHost {
     readonly name: string,
     readonly identity: PrivateHostIdentity,
     seed: number,
+    transport: Transport,
   ) {
     this.engine = new Engine({
       identities: [{ identity, name, isAnonymous: false }],
@@ -65,7 +67,7 @@ export class FuzzHost {
       logger: SILENT,
       firstR1Generation: 1n,
       settings: {
-        transport: "raw",
+        transport,
         maxAssociations: MAX_ASSOCIATIONS,
         // Both ways to treat strangers and sequence numbers meet.
         icmpToStrangers: seed % 2 === 0,
