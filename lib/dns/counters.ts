@@ -6,6 +6,7 @@ export const DNS_COUNTERS = {
   "queries-ptr": "client queries for PTR",
   "queries-other": "client queries for any other type",
   "queries-malformed": "client messages dropped or answered FORMERR or NOTIMP",
+  "queries-refused": "client queries from other hosts' addresses, dropped",
   "queries-overflow":
     "client queries refused because too many were in progress, or too many of one client",
   "answers-modified": "answers that hold at least one HIT or LSI we put there",

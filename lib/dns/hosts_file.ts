@@ -15,9 +15,10 @@
 import { bytesEqual } from "../base/bytes.ts";
 import type { PublicHostIdentity } from "../crypto/host_key.ts";
 import { dnsKeyToHostIdentity, hitOf, isHit } from "../identity/hit.ts";
+import { DEFAULT_LSI_POOL, type LsiPool, mappedAddress } from "../identity/lsi.ts";
 import { decodeBase64, encodeBase64 } from "../wire/dns/hip_presentation.ts";
 import { formatHostName, nameKey, parseName } from "../wire/dns/name.ts";
-import { formatIpAddress, hasPrefix, mapIpv4, parseIpAddress } from "../wire/ip_address.ts";
+import { formatIpAddress, hasPrefix, parseIpAddress } from "../wire/ip_address.ts";
 import { isUsableLocator } from "./locator_rules.ts";
 
 /** One line of the file. */
@@ -42,20 +43,26 @@ export interface HostsProblem {
   readonly message: string;
 }
 
-/** Where LSIs come from unless configured otherwise (198.18.0.0/15). */
-const LSI_PREFIX = mapIpv4(Uint8Array.of(198, 18, 0, 0));
-const LSI_PREFIX_BITS = 96 + 15;
+/** An entry of a file, and its line, counted from 1. */
+export interface NumberedEntry extends HostsEntry {
+  readonly line: number;
+}
 
-/** Reads the whole file. */
+/**
+ * Reads the whole file.
+ *
+ * @param pool Where LSIs are taken from.
+ */
 export function parseHostsFile(
   text: string,
-): { entries: HostsEntry[]; problems: HostsProblem[] } {
-  const entries: HostsEntry[] = [];
+  pool: LsiPool = DEFAULT_LSI_POOL,
+): { entries: NumberedEntry[]; problems: HostsProblem[] } {
+  const entries: NumberedEntry[] = [];
   const problems: HostsProblem[] = [];
   text.split("\n").forEach((source, index) => {
     try {
-      const entry = parseHostsLine(source);
-      if (entry !== undefined) entries.push(entry);
+      const entry = parseHostsLine(source, pool);
+      if (entry !== undefined) entries.push({ ...entry, line: index + 1 });
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       problems.push({ line: index + 1, message: error.message });
@@ -70,13 +77,16 @@ export function parseHostsFile(
  * @returns undefined for an empty line or a comment.
  * @throws {SyntaxError} Saying what is wrong with it.
  */
-export function parseHostsLine(source: string): HostsEntry | undefined {
+export function parseHostsLine(
+  source: string,
+  pool: LsiPool = DEFAULT_LSI_POOL,
+): HostsEntry | undefined {
   const [first, ...words] = source.replace(/#.*/, "").split(/\s+/).filter((word) => word !== "");
   if (first === undefined) return undefined;
   const address = parseIpAddress(first);
   const kind = isHit(address)
     ? "hit"
-    : hasPrefix(address, LSI_PREFIX, LSI_PREFIX_BITS)
+    : hasPrefix(address, mappedAddress(pool.first), 96 + pool.prefixLength)
     ? "lsi"
     : "locator";
   const options = new Map<string, string>();

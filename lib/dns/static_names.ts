@@ -19,6 +19,15 @@ export interface StaticPeer {
   readonly rendezvousNames: readonly Uint8Array[];
 }
 
+/** An LSI that the hosts file fixes. */
+export interface StaticLsi {
+  /** IPv4-mapped, 16 octets. */
+  readonly lsi: Uint8Array;
+  readonly hit: Uint8Array;
+  /** Of the file, counted from 1; 0 when there is none. */
+  readonly line: number;
+}
+
 /** Finds what the hosts file says. Immutable: a changed file makes a new one. */
 export class StaticNames {
   /** No static names at all. */
@@ -27,7 +36,10 @@ export class StaticNames {
   readonly #peersByName = new Map<string, StaticPeer[]>();
   readonly #namesByHit = new Map<string, Uint8Array[]>();
 
-  constructor(entries: readonly HostsEntry[]) {
+  readonly #lsiEntries: readonly (HostsEntry & { readonly line?: number })[];
+
+  constructor(entries: readonly (HostsEntry & { readonly line?: number })[]) {
+    this.#lsiEntries = entries.filter(({ kind }) => kind === "lsi");
     const locatorsByName = new Map<string, Uint8Array[]>();
     for (const entry of entries) {
       if (entry.kind !== "locator") continue;
@@ -52,6 +64,19 @@ export class StaticNames {
   /** The names of a HIT, in the order of the file. */
   namesOf(hit: Uint8Array): readonly Uint8Array[] {
     return this.#namesByHit.get(toHex(hit)) ?? [];
+  }
+
+  /** The LSIs that lines with one give to the HITs of their names, each to the first. */
+  lsis(): StaticLsi[] {
+    return this.#lsiEntries.flatMap(({ address, names, line }) => {
+      const hit = names.flatMap((name) => this.peersOf(name))[0]?.hit;
+      return hit === undefined ? [] : [{ lsi: address, hit, line: line ?? 0 }];
+    });
+  }
+
+  /** Every name that has a HIT, as people write it. */
+  get hostNames(): string[] {
+    return [...this.#namesByHit.values()].flat().map(formatHostName);
   }
 
   /** What the engine can be told before anybody asks: every HIT with its locators, if any. */

@@ -16,7 +16,10 @@ import type { UpstreamRequest, UpstreamServer } from "../dns/upstream.ts";
 import { CLASS_IN, FLAG, TYPE } from "../wire/dns/code_points.ts";
 import { emitQuestion, MessageBuilder } from "../wire/dns/message_builder.ts";
 import { parseName } from "../wire/dns/name.ts";
+import { isHit } from "../identity/hit.ts";
 import { isLoopback, parseIpAddress } from "../wire/ip_address.ts";
+import { readIfThere } from "./atomic_file.ts";
+import { ownerOf } from "./socket_owners.ts";
 
 /** Tried in turn; of each group the first address is needed and the others are a bonus. */
 export const DEFAULT_LISTEN: readonly (readonly string[])[] = [
@@ -24,11 +27,20 @@ export const DEFAULT_LISTEN: readonly (readonly string[])[] = [
   ["127.0.0.139"],
 ];
 
-/** Client connections at a time; the one idle for longest makes room. */
-const MAX_CONNECTIONS = 128;
+/** Bounds on client connections. */
+export interface ConnectionLimits {
+  /** At a time; the one idle for longest makes room. */
+  readonly total: number;
+  /** The same for those of one user of this host. */
+  readonly perOwner: number;
+  /** Milliseconds without a whole query after which one is closed. */
+  readonly idleMs: number;
+}
 
-/** Milliseconds after which an idle client connection is closed. */
-const CONNECTION_IDLE = 10_000;
+const CONNECTION_LIMITS: ConnectionLimits = { total: 128, perOwner: 16, idleMs: 10_000 };
+
+/** Octets of answers that a client may leave unread. */
+const MAX_UNREAD = 2 ** 20;
 
 /** Milliseconds that a self-test waits for its answer. */
 const SELF_TEST_TIMEOUT = 1000;
@@ -41,6 +53,7 @@ export interface DnsServerOptions {
   /** See `DEFAULT_LISTEN`. Loopback addresses only. */
   readonly listen?: readonly (readonly string[])[];
   readonly port?: number;
+  readonly limits?: ConnectionLimits;
 }
 
 type ClientId =
@@ -51,8 +64,11 @@ interface Connection {
   readonly socket: net.Socket;
   /** Address and port of the client. */
   readonly source: string;
+  /** The user at the other end; found out when there are many connections. */
+  owner: string | undefined;
   buffer: Uint8Array;
   lastUse: Instant;
+  idleTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
 interface Listener {
@@ -75,6 +91,7 @@ export class DnsServer {
   readonly #now: () => Instant;
   readonly #logger: Logger;
   readonly #listeners: Listener[] = [];
+  readonly #limits: ConnectionLimits;
   readonly #connections = new Set<Connection>();
   readonly #requests = new Map<number, OpenRequest>();
   readonly #waiting = new Map<number, (name: ResolvedName) => void>();
@@ -86,6 +103,7 @@ export class DnsServer {
     this.#now = options.now;
     this.#logger = options.logger;
     this.port = options.port ?? 53;
+    this.#limits = options.limits ?? CONNECTION_LIMITS;
   }
 
   /**
@@ -110,10 +128,15 @@ export class DnsServer {
 
   /** Where queries go from now on, without those that would lead back here. */
   setUpstreams(servers: readonly UpstreamServer[]): void {
-    this.#proxy.setUpstreams(servers.filter((server) => {
-      const isOwn = server.port === this.port && this.addresses.includes(server.address);
-      if (isOwn) this.#logger.log("debug", `${server.address} is our own address; not asked.`);
-      return !isOwn;
+    this.#proxy.setUpstreams(servers.filter(({ address, port }) => {
+      const isOwn = port === this.port && this.addresses.includes(address);
+      if (isOwn) this.#logger.log("debug", `${address} is our own address; not asked.`);
+      // Whoever asks for names must not wait for an exchange, which may need a name.
+      const isBehindHip = isHit(parseIpAddress(address.replace(/%.*/, "")));
+      if (isBehindHip) {
+        this.#logger.log("warning", `The DNS server ${address} is a HIT; it is not asked.`);
+      }
+      return !isOwn && !isBehindHip;
     }));
   }
 
@@ -177,7 +200,10 @@ export class DnsServer {
     clearTimeout(this.#timer);
     for (const request of this.#requests.values()) request.close();
     this.#requests.clear();
-    for (const connection of this.#connections) connection.socket.destroy();
+    for (const { socket, idleTimer } of this.#connections) {
+      clearTimeout(idleTimer);
+      socket.destroy();
+    }
     this.#connections.clear();
     await Promise.all(this.#listeners.map(({ udp, tcp }) => {
       // The port is free at once; the runtime does not always report the end of a server that
@@ -247,32 +273,70 @@ export class DnsServer {
   }
 
   #accept(socket: net.Socket): void {
+    const { remoteAddress, remotePort } = socket;
+    if (!isAllowedClient(remoteAddress)) {
+      this.#proxy.counters.count("queries-refused");
+      socket.destroy();
+      return;
+    }
     const connection: Connection = {
       socket,
-      source: `${socket.remoteAddress}:${socket.remotePort}/tcp`,
+      source: `${remoteAddress}:${remotePort}/tcp`,
+      owner: undefined,
       buffer: new Uint8Array(0),
       lastUse: this.#now(),
+      idleTimer: undefined,
     };
-    if (this.#connections.size >= MAX_CONNECTIONS) {
-      const idle = [...this.#connections].reduce((a, b) => a.lastUse <= b.lastUse ? a : b);
-      idle.socket.destroy();
-      this.#connections.delete(idle);
-    }
     this.#connections.add(connection);
-    socket.setTimeout(CONNECTION_IDLE, () => socket.destroy());
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#connections.delete(connection));
-    socket.on("data", (bytes: Uint8Array) => {
+    const { perOwner, total } = this.#limits;
+    if (this.#connections.size > Math.min(perOwner, total)) this.#makeRoom(connection);
+    const close = () => {
+      clearTimeout(connection.idleTimer);
+      this.#connections.delete(connection);
+      socket.destroy();
+    };
+    // Only whole queries keep it open: one octet now and then does not.
+    const keepOpen = () => {
+      clearTimeout(connection.idleTimer);
       connection.lastUse = this.#now();
+      connection.idleTimer = setTimeout(close, this.#limits.idleMs);
+    };
+    keepOpen();
+    socket.on("error", close);
+    socket.on("close", close);
+    socket.on("data", (bytes: Uint8Array) => {
       // RFC 7766 §6.2.1: several queries may come in one piece, and one in several pieces.
       const { messages, rest } = splitFrames(connection.buffer, bytes);
       connection.buffer = rest;
+      if (messages.length > 0) keepOpen();
       for (const message of messages) this.#query({ kind: "tcp", connection }, message);
     });
   }
 
+  /** Closes the connection idle for longest of whoever has too many, or of all. */
+  #makeRoom(latest: Connection): void {
+    for (const connection of this.#connections) {
+      connection.owner ??= ownerOfConnection(connection.socket);
+    }
+    const ofOwner = [...this.#connections].filter(({ owner }) => owner === latest.owner);
+    const crowd = ofOwner.length > this.#limits.perOwner
+      ? ofOwner
+      : this.#connections.size > this.#limits.total
+      ? [...this.#connections]
+      : [];
+    const others = crowd.filter((connection) => connection !== latest);
+    if (others.length === 0) return;
+    const idle = others.reduce((a, b) => a.lastUse <= b.lastUse ? a : b);
+    this.#connections.delete(idle);
+    idle.socket.destroy();
+  }
+
   #query(id: ClientId, bytes: Uint8Array): void {
     if (this.#isClosed) return;
+    if (id.kind === "udp" && !isAllowedClient(id.peer.address)) {
+      this.#proxy.counters.count("queries-refused");
+      return;
+    }
     const client: DnsClient = { id, transport: id.kind, source: sourceOf(id), isLoopback: true };
     this.#proxy.handleQuery(this.#now(), client, Uint8Array.from(bytes));
     this.#pump();
@@ -405,7 +469,23 @@ function reply(client: ClientId, bytes: Uint8Array | undefined): void {
     client.socket.send(bytes, client.peer.port, client.peer.address, () => {});
   } else if (!client.connection.socket.destroyed) {
     client.connection.socket.write(frame(bytes));
+    // Whoever asks and does not read is not waited for.
+    if (client.connection.socket.writableLength > MAX_UNREAD) client.connection.socket.destroy();
   }
+}
+
+/** Whether queries from an address are answered: this host's own programs alone are served. */
+function isAllowedClient(address: string | undefined): boolean {
+  return address !== undefined && isLoopback(parseIpAddress(address.replace(/%.*/, "")));
+}
+
+/** The user at the other end of a connection; "" when the kernel does not say. */
+function ownerOfConnection(
+  { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 }: net.Socket,
+): string {
+  const list = readIfThere(`/proc/net/${net.isIPv6(remoteAddress) ? "tcp6" : "tcp"}`) ?? "";
+  const client = { address: remoteAddress, port: remotePort };
+  return ownerOf(list, client, { address: localAddress, port: localPort }) ?? "";
 }
 
 /** Length prefix and message together, to be written at once (RFC 7766 §8). */

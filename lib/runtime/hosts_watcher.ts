@@ -3,7 +3,8 @@
  */
 
 import type { Logger } from "../base/logger.ts";
-import { type HostsEntry, parseHostsFile } from "../dns/hosts_file.ts";
+import { type NumberedEntry, parseHostsFile } from "../dns/hosts_file.ts";
+import { DEFAULT_LSI_POOL, type LsiPool } from "../identity/lsi.ts";
 import { systemProblem } from "./atomic_file.ts";
 import { PathWatcher } from "./path_watcher.ts";
 
@@ -14,12 +15,22 @@ const SETTLE_MS = 100;
 export class HostsWatcher {
   readonly #path: string;
   readonly #logger: Logger;
-  readonly #onChange: (entries: readonly HostsEntry[]) => void;
+  readonly #onChange: (entries: readonly NumberedEntry[]) => void;
   readonly #watcher: PathWatcher;
+  readonly #pool: LsiPool;
 
-  /** @param onChange Called with all entries, first by `load`. */
-  constructor(path: string, logger: Logger, onChange: (entries: readonly HostsEntry[]) => void) {
+  /**
+   * @param onChange Called with all entries, first by `load`.
+   * @param pool Where LSIs are taken from.
+   */
+  constructor(
+    path: string,
+    logger: Logger,
+    onChange: (entries: readonly NumberedEntry[]) => void,
+    pool: LsiPool = DEFAULT_LSI_POOL,
+  ) {
     this.#path = path;
+    this.#pool = pool;
     this.#logger = logger;
     this.#onChange = onChange;
     this.#watcher = new PathWatcher(SETTLE_MS, logger, () => this.load());
@@ -37,7 +48,7 @@ export class HostsWatcher {
     this.#watcher.close();
   }
 
-  #read(): readonly HostsEntry[] {
+  #read(): readonly NumberedEntry[] {
     let text: string;
     try {
       const { uid, mode } = Deno.statSync(this.#path);
@@ -55,13 +66,25 @@ export class HostsWatcher {
       }
       return [];
     }
-    const { entries, problems } = parseHostsFile(text);
+    const { entries, problems } = parseHostsFile(text, this.#pool);
     for (const { line, message } of problems) {
       this.#logger.log("warning", `${this.#path}, line ${line} is passed over: ${message}`);
     }
     this.#logger.log("info", `${this.#path} has ${entries.length} usable lines`);
     return entries;
   }
+}
+
+/**
+ * Names of the system's own hosts file (hosts(5)) that are among ours: the C library answers them
+ * from there and never asks the proxy.
+ */
+export function namesOfSystemHosts(text: string, ours: readonly string[]): string[] {
+  const words = text.split("\n").flatMap((line) =>
+    line.replace(/#.*/, "").trim().split(/\s+/).slice(1)
+  );
+  const theirs = new Set(words.map((word) => word.toLowerCase().replace(/\.$/, "")));
+  return [...new Set(ours)].filter((name) => theirs.has(name.toLowerCase()));
 }
 
 /**

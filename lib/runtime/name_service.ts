@@ -7,14 +7,16 @@ import { UserError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Instant } from "../base/time.ts";
 import { NameModes } from "../dns/name_modes.ts";
-import { DnsProxy } from "../dns/proxy.ts";
+import { type DnsLsis, DnsProxy } from "../dns/proxy.ts";
 import { StaticNames } from "../dns/static_names.ts";
 import type { Engine } from "../engine/engine.ts";
+import { formatIpAddress } from "../wire/ip_address.ts";
 import type { DnsReport, LookupReport } from "./api_protocol.ts";
+import { readIfThere } from "./atomic_file.ts";
 import type { Config } from "./config.ts";
 import { hasDnsAnswer } from "./dns_client.ts";
 import { DEFAULT_LISTEN, DnsServer } from "./dns_server.ts";
-import { HostsWatcher } from "./hosts_watcher.ts";
+import { HostsWatcher, namesOfSystemHosts } from "./hosts_watcher.ts";
 import type { LsiService } from "./lsi_service.ts";
 import { lookupName } from "./name_lookup.ts";
 import { resolverPathsOf } from "./repair.ts";
@@ -26,6 +28,9 @@ import { SYSTEM_RANDOM } from "./system_random.ts";
 import type { UndoStack } from "./undo_stack.ts";
 
 const DNS_PORT = 53;
+
+/** What the C library reads before it asks DNS. */
+const SYSTEM_HOSTS = "/etc/hosts";
 
 /** How long `lookup` waits for the proxy, in milliseconds; it answers within 4 s (DNS-066). */
 const LOOKUP_TIMEOUT_MS = 4500;
@@ -41,7 +46,7 @@ export interface NameServiceOptions {
   readonly interfaceIndex: number;
   readonly engine: Pick<Engine, "accepts" | "association" | "learnPeer" | "peers">;
   /** For programs that know only IPv4. */
-  readonly lsis?: LsiService;
+  readonly lsis?: DnsLsis & Pick<LsiService, "fix" | "formerNames" | "setResolvers">;
   readonly ownHits: readonly { readonly hit: Uint8Array; readonly name: string }[];
   readonly now: () => Instant;
   readonly logger: Logger;
@@ -59,7 +64,7 @@ export class NameService {
   #conflict: UserError | undefined;
 
   private constructor(options: NameServiceOptions) {
-    const { config, engine, logger, lsis, ownHits, paths, now } = options;
+    const { config, engine, logger, lsis, ownHits, paths } = options;
     this.#options = options;
     this.#proxy = new DnsProxy({
       learn: (at, mapping, done) => done(at, engine.learnPeer(at, mapping)),
@@ -78,15 +83,12 @@ export class NameService {
       this.#server?.resolve(name);
       return this.#server !== undefined;
     };
-    this.#watcher = new HostsWatcher(paths.hostsFile, logger, (entries) => {
-      this.#staticNames = new StaticNames(entries);
-      engine.peers.forgetSource("static");
-      for (const mapping of this.#staticNames.mappings()) {
-        // One without addresses would only keep those out that DNS has (DNS-178).
-        if (mapping.locators.length > 0) engine.learnPeer(now(), mapping);
-      }
-      this.#proxy.setStaticNames(this.#staticNames);
-    });
+    this.#watcher = new HostsWatcher(
+      paths.hostsFile,
+      logger,
+      (entries) => this.#adopt(new StaticNames(entries)),
+      config.lsiPool,
+    );
   }
 
   /**
@@ -107,6 +109,34 @@ export class NameService {
     }
     if (service.#conflict !== undefined) throw service.#conflict;
     return service;
+  }
+
+  /** Static names take the place of those before, all at once. */
+  #adopt(names: StaticNames): void {
+    const { engine, logger, lsis, now, paths } = this.#options;
+    this.#staticNames = names;
+    engine.peers.forgetSource("static");
+    for (const mapping of names.mappings()) {
+      // One without addresses would only keep those out that DNS has (DNS-178).
+      if (mapping.locators.length > 0) engine.learnPeer(now(), mapping);
+    }
+    for (const { lsi, hit, line } of names.lsis()) {
+      if (lsis === undefined || lsis.fix(lsi, hit)) continue;
+      logger.log(
+        "warning",
+        `${paths.hostsFile}, line ${line} is passed over: ${formatIpAddress(lsi)} is in use on ` +
+          "this host or stands for another peer",
+      );
+    }
+    const shadowed = namesOfSystemHosts(readIfThere(SYSTEM_HOSTS) ?? "", names.hostNames);
+    if (shadowed.length > 0) {
+      logger.log(
+        "warning",
+        `${SYSTEM_HOSTS} has ${shadowed.join(", ")} too, so that programs get what stands there ` +
+          "and no HIT. Take them out of it",
+      );
+    }
+    this.#proxy.setStaticNames(names);
   }
 
   /** Sentences for the user: what could not be had. */

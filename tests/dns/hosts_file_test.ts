@@ -89,3 +89,21 @@ Deno.test("removeHostsEntries() takes away the lines of a name or an address", (
   assert.deepEqual(removeHostsEntries(text, HIT).removed, 1);
   assert.deepEqual(removeHostsEntries(text, "nobody"), { text, removed: 0 });
 });
+
+Deno.test("DNS-177 lines that share a name belong together: HITs, its LSI and addresses", () => {
+  const text = `# first\n198.18.7.9 web1 other\n${HIT} web1\n192.0.2.7 WEB1\n192.0.2.8 web1\n`;
+  const names = new StaticNames(parseHostsFile(text).entries);
+  const [peer] = names.peersOf(parseName("web1"));
+  assert.equal(formatHit(peer!.hit), HIT);
+  assert.deepEqual(peer!.locators.map(formatIpAddress), ["192.0.2.7", "192.0.2.8"]);
+  const fixed = names.lsis().map((
+    { lsi, hit, line },
+  ) => [formatIpAddress(lsi), formatHit(hit), line]);
+  assert.deepEqual(fixed, [["198.18.7.9", HIT, 2]]);
+  assert.deepEqual(new StaticNames(parseHostsFile("198.18.7.9 nobody").entries).lsis(), []);
+  // In another pool it is an address like any other.
+  const pool = { first: 0x0a000000, prefixLength: 8 };
+  const elsewhere = new StaticNames(parseHostsFile(text, pool).entries);
+  assert.deepEqual(elsewhere.lsis(), []);
+  assert.equal(elsewhere.peersOf(parseName("web1"))[0]!.locators.length, 3);
+});

@@ -11,7 +11,12 @@ import { instant } from "../../lib/base/time.ts";
 import { DnsProxy } from "../../lib/dns/proxy.ts";
 import { dnsKeyToHostIdentity, formatHit, hitOf } from "../../lib/identity/hit.ts";
 import type { PeerMapping } from "../../lib/identity/peer_directory.ts";
-import { DnsServer, frame, splitFrames } from "../../lib/runtime/dns_server.ts";
+import {
+  type ConnectionLimits,
+  DnsServer,
+  frame,
+  splitFrames,
+} from "../../lib/runtime/dns_server.ts";
 import { answerQuery, hipRdata, TestDnsServer, type Zone } from "../support/dns_server.ts";
 
 // deno-lint-ignore no-explicit-any
@@ -59,20 +64,29 @@ function makeProxy(learned: PeerMapping[] = []): DnsProxy {
   });
 }
 
-function start(port: number, proxy: DnsProxy, listen?: string[][]): Promise<DnsServer> {
+function start(
+  port: number,
+  proxy: DnsProxy,
+  listen?: string[][],
+  limits?: ConnectionLimits,
+): Promise<DnsServer> {
   return DnsServer.start({
     proxy,
     now: () => instant(performance.now()),
     logger: SILENT,
     port,
     ...(listen === undefined ? {} : { listen }),
+    ...(limits === undefined ? {} : { limits }),
   });
 }
 
-async function bench(test: (bench: Bench) => Promise<void>): Promise<void> {
+async function bench(
+  test: (bench: Bench) => Promise<void>,
+  limits?: ConnectionLimits,
+): Promise<void> {
   const learned: PeerMapping[] = [];
   const upstream = await TestDnsServer.start(zone(), nextPort++);
-  const server = await start(nextPort++, makeProxy(learned));
+  const server = await start(nextPort++, makeProxy(learned), undefined, limits);
   server.setUpstreams([{ address: "127.0.0.1", port: upstream.port }]);
   try {
     await test({ server, upstream, learned });
@@ -168,7 +182,7 @@ Deno.test(
 );
 
 Deno.test(
-  "queries on one TCP connection may come together or in pieces",
+  "DNS-147 queries on one TCP connection may come together or in pieces",
   WITH_SOCKETS,
   async () => {
     await bench(async ({ server }) => {
@@ -265,3 +279,144 @@ Deno.test("resolve() gives what an application would get", WITH_SOCKETS, async (
     assert.equal((await server.resolve("nobody.example")).rcode, 3);
   });
 });
+
+/** A TCP connection to a server, with what has come on it and whether it is still open. */
+async function connect(port: number) {
+  const socket = net.connect({ host: "127.0.0.1", port });
+  const state = { socket, pieces: [] as Uint8Array[], isOpen: true };
+  socket.on("data", (piece: Uint8Array) => state.pieces.push(Uint8Array.from(piece)));
+  socket.on("error", () => {});
+  socket.on("close", () => state.isOpen = false);
+  await new Promise<void>((done) => socket.once("connect", () => done()));
+  return state;
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 200 && !holds(); i++) await pause(10);
+  assert.ok(holds());
+}
+
+Deno.test(
+  "DNS-147 an answer that is ready does not wait for one that is not",
+  WITH_SOCKETS,
+  async () => {
+    await bench(async ({ server, upstream }) => {
+      upstream.zone.silent = new Set(["TXT"]);
+      const slow = frame(query("big.example", "TXT", 1));
+      const [answer] = await askTcp(server.port, [slow, frame(query("www.example", "A", 2))], 1);
+      assert.equal(answer![1], 2);
+    });
+  },
+);
+
+Deno.test(
+  "DNS-147 a connection is closed without a whole query for so long, and kept by each",
+  WITH_SOCKETS,
+  async () => {
+    const limits = { total: 128, perOwner: 16, idleMs: 300 };
+    await bench(async ({ server }) => {
+      const [busy, slow] = [await connect(server.port), await connect(server.port)];
+      const bytes = frame(query("www.example", "A"));
+      for (let i = 0; i < 6; i++) {
+        await pause(100);
+        busy.socket.write(bytes);
+        // One octet now and then is no query.
+        if (slow.isOpen) slow.socket.write(bytes.subarray(i, i + 1));
+      }
+      assert.deepEqual([busy.isOpen, slow.isOpen], [true, false]);
+      await until(() => !busy.isOpen);
+      assert.ok(busy.pieces.length > 0);
+    }, limits);
+  },
+);
+
+Deno.test("DNS-148 length and message are written at once", WITH_SOCKETS, async () => {
+  assert.deepEqual([...frame(Uint8Array.of(7, 8, 9))], [0, 3, 7, 8, 9]);
+  await bench(async ({ server }) => {
+    const written: Uint8Array[] = [];
+    const { write } = net.Socket.prototype;
+    net.Socket.prototype.write = function (this: net.Socket, ...args: [Uint8Array]) {
+      if (this.localPort === server.port) written.push(args[0]);
+      return Reflect.apply(write, this, args);
+    } as typeof write;
+    try {
+      const [answer] = await askTcp(server.port, [frame(query("www.example", "A"))], 1);
+      assert.deepEqual(written.map((piece) => [...piece]), [[...frame(answer!)]]);
+    } finally {
+      net.Socket.prototype.write = write;
+    }
+  });
+});
+
+Deno.test(
+  "DNS-149 of one user 16 connections are open, the one idle for longest goes first",
+  WITH_SOCKETS,
+  async () => {
+    await bench(async ({ server }) => {
+      const clients: Awaited<ReturnType<typeof connect>>[] = [];
+      for (let i = 0; i < 16; i++) clients.push(await connect(server.port));
+      // The oldest is used, so the second is idle for longest.
+      clients[0]!.socket.write(frame(query("www.example", "A")));
+      await until(() => clients[0]!.pieces.length > 0);
+      clients.push(await connect(server.port));
+      await until(() => !clients[1]!.isOpen);
+      await pause(50);
+      assert.deepEqual(clients.map(({ isOpen }) => isOpen), clients.map((_, i) => i !== 1));
+      for (const { socket } of clients) socket.destroy();
+    });
+  },
+);
+
+Deno.test("DNS-149 of all users 128 connections are open at a time", WITH_SOCKETS, async () => {
+  // All are one user's here, who is let have more.
+  await bench(async ({ server }) => {
+    const clients: Awaited<ReturnType<typeof connect>>[] = [];
+    for (let i = 0; i < 130; i++) clients.push(await connect(server.port));
+    await until(() => clients.filter(({ isOpen }) => isOpen).length === 128);
+    assert.deepEqual(clients.slice(0, 3).map(({ isOpen }) => isOpen), [false, false, true]);
+    for (const { socket } of clients) socket.destroy();
+  }, { total: 128, perOwner: 1000, idleMs: 10_000 });
+});
+
+Deno.test(
+  "DNS-227 a query from an address that is not loopback gets no reply",
+  WITH_SOCKETS,
+  async (t) => {
+    const outside = Deno.networkInterfaces().find(({ family, address }) =>
+      family === "IPv4" && !address.startsWith("127.")
+    );
+    for (const [from, isAnswered] of [["127.0.0.2", true], [outside?.address, false]] as const) {
+      if (from === undefined) continue;
+      await t.step(from, () =>
+        bench(async ({ server }) => {
+          const socket = dgram.createSocket("udp4");
+          await new Promise<void>((done) => socket.bind(0, from, () => done()));
+          let answers = 0;
+          socket.on("message", () => answers++);
+          socket.send(query("www.example", "A"), server.port, "127.0.0.1");
+          await pause(300);
+          assert.equal(answers > 0, isAnswered);
+          await new Promise<void>((done) => socket.close(() => done()));
+        }));
+    }
+  },
+);
+
+Deno.test(
+  "DNS-166 a server that is a HIT is not asked: no name waits for an exchange",
+  WITH_SOCKETS,
+  async () => {
+    const proxy = makeProxy();
+    const server = await start(nextPort++, proxy);
+    server.setUpstreams([{ address: formatHit(HIT), port: 53 }, {
+      address: "192.0.2.1",
+      port: 53,
+    }]);
+    assert.deepEqual(proxy.upstreams.map(({ address }) => address), ["192.0.2.1"]);
+    await server.close();
+  },
+);
