@@ -1,6 +1,7 @@
 /**
- * `JobRunner` on worker threads: one for puzzles, one for public-key work, so that a long puzzle
- * never delays a signature. Each runs its jobs in the order in which they came.
+ * `JobRunner` on worker threads: one for hard puzzles, one for public-key work, so that a long puzzle
+ * never delays a signature. Each runs its jobs in the order in which they came. Who never meets a
+ * hard puzzle, as on quiet days nobody does, never has the thread for them.
  */
 
 import type { JobRequest } from "../engine/effects.ts";
@@ -10,6 +11,9 @@ import type { JobDone, JobRunner } from "./ports.ts";
 
 /** Jobs that may wait for one worker; later ones fail at once. */
 export const MAX_QUEUED_JOBS = 256;
+
+/** Puzzles up to this difficulty take less than a signature, a quarter of a millisecond. */
+const EASY_K = 8;
 
 export interface WorkerJobRunnerOptions {
   /** The module that the workers run; the portable one without it. */
@@ -30,9 +34,10 @@ export class WorkerJobRunner implements JobRunner {
     const finish = (done: JobDone) => this.#finish(done);
     this.#puzzles = new Lane(PUZZLE_LANE, url, finish);
     this.#publicKeys = new Lane("public keys", url, finish);
-    this.ready = Promise.all([this.#puzzles.ready, this.#publicKeys.ready]).then(() => {});
+    this.#publicKeys.start();
+    this.ready = this.#publicKeys.ready;
     // Whoever awaits it sees the error; jobs fail one by one in any case.
-    this.ready.catch(() => {});
+    for (const { ready } of [this.#puzzles, this.#publicKeys]) ready.catch(() => {});
   }
 
   get pending(): number {
@@ -64,7 +69,8 @@ export class WorkerJobRunner implements JobRunner {
   }
 
   #laneOf(job: Job): Lane {
-    return job.kind === "solve-puzzle" ? this.#puzzles : this.#publicKeys;
+    const isHard = job.kind === "solve-puzzle" && job.difficultyK > EASY_K;
+    return isHard ? this.#puzzles : this.#publicKeys;
   }
 
   /** Tells the listener later, never from inside `submit`, and once for what comes together. */
@@ -91,6 +97,8 @@ class Lane {
   #running: JobRequest | undefined;
   #worker: Worker | undefined;
   #isLoaded = false;
+  #isClosed = false;
+  #hasStarted = false;
   #settleReady: { resolve(): void; reject(error: Error): void };
 
   constructor(name: string, url: URL, finish: (done: JobDone) => void) {
@@ -100,10 +108,17 @@ class Lane {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     this.#settleReady = { resolve, reject };
-    this.#worker = this.#start();
+  }
+
+  /** Loads the worker, unless that has happened. The first job does so as well. */
+  start(): void {
+    if (this.#hasStarted || this.#isClosed) return;
+    this.#hasStarted = true;
+    this.#worker = this.#load();
   }
 
   submit(request: JobRequest): void {
+    this.start();
     if (this.#worker === undefined) {
       this.#fail(request, "hip-job-failed", "there is no worker");
     } else if (this.#queue.length >= MAX_QUEUED_JOBS) {
@@ -115,13 +130,14 @@ class Lane {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#worker?.terminate();
     this.#worker = undefined;
     this.#running = undefined;
     this.#queue.length = 0;
   }
 
-  #start(): Worker {
+  #load(): Worker {
     const worker = new Worker(this.#url, { type: "module", name: this.#name });
     worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
       if (worker !== this.#worker) return;
@@ -150,7 +166,7 @@ class Lane {
     this.#running = undefined;
     if (this.#isLoaded) {
       this.#isLoaded = false;
-      this.#worker = this.#start();
+      this.#worker = this.#load();
       if (lost) this.#fail(lost, "hip-job-failed", why);
       return;
     }

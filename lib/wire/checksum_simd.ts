@@ -57,13 +57,13 @@ const sums = new WeakMap<ArrayBufferLike, WideSum>();
 let compiled: WebAssembly.Module | undefined;
 
 /** Memory of at least `size` octets for which there is a `WideSum`. It never grows. */
-export function wideMemory(size: number): Uint8Array {
+export function wideMemory(size: number): Uint8Array<ArrayBuffer> {
   const pages = Math.ceil(size / PAGE);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   compiled ??= new WebAssembly.Module(MODULE);
   const { sum } = new WebAssembly.Instance(compiled, { m: { m: memory } }).exports;
   sums.set(memory.buffer, sum as WideSum);
-  return new Uint8Array(memory.buffer);
+  return new Uint8Array(memory.buffer as ArrayBuffer);
 }
 
 /** The function for memory of `wideMemory`; undefined for any other. */

@@ -21,7 +21,7 @@ function puzzle(ms: number): SolvePuzzleJob {
     randomI: empty,
     initiatorHit: empty,
     responderHit: empty,
-    difficultyK: 0,
+    difficultyK: 20,
     firstJ: empty,
     tries: ms,
   };
@@ -82,6 +82,16 @@ Deno.test("A long puzzle does not delay a signature", async () => {
   });
 });
 
+Deno.test("A hard puzzle has a thread of its own, which is not there before the first one; an easy one has none", async () => {
+  await withRunner(async (runner) => {
+    await runner.ready;
+    const easy = await runAll(runner, [{ ...puzzle(200), difficultyK: 8 }, signature(1)]);
+    assert.deepEqual(easy.map(({ id }) => id), [1, 2]);
+    const hard = await runAll(runner, [puzzle(200), signature(1)]);
+    assert.deepEqual(hard.map(({ id }) => id), [2, 1]);
+  });
+});
+
 Deno.test("A job that throws fails by name and its worker goes on", async () => {
   await withRunner(async (runner) => {
     const done = await runAll(runner, [signature(255), signature(1)]);
@@ -104,7 +114,7 @@ Deno.test("A worker that dies loses its job alone; a new one takes the rest", as
 
 Deno.test("A queue that is full fails later jobs as busy, and each job is answered once", async () => {
   await withRunner(async (runner) => {
-    await runner.ready;
+    await runAll(runner, [puzzle(0)]);
     const count = MAX_QUEUED_JOBS + 10;
     const done = await runAll(runner, Array.from({ length: count }, () => puzzle(0)));
     const busy = done.filter(({ result }) =>
