@@ -2,10 +2,12 @@
 
 import assert from "node:assert/strict";
 import type { DropReason } from "../../lib/base/drop_reason.ts";
-import { milliseconds, seconds } from "../../lib/base/time.ts";
+import { instant, milliseconds, seconds } from "../../lib/base/time.ts";
 import type { OutgoingPacket } from "../../lib/engine/effects.ts";
 import type { ControlSettings } from "../../lib/hip/constants.ts";
 import type { Transport } from "../../lib/hip/transport.ts";
+import { SeededRandom } from "../../lib/crypto/seeded_random.ts";
+import { withSignature2 } from "../../lib/hip/packet_builder.ts";
 import { verifyHipSignature } from "../../lib/hip/packet_verifier.ts";
 import { NOTIFY, PACKET, PARAMETER } from "../../lib/wire/hip/code_points.ts";
 import { parameterType } from "../../lib/wire/hip/parameter.ts";
@@ -15,7 +17,7 @@ import { NOTIFICATION } from "../../lib/wire/hip/parameters/notification.ts";
 import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
 import { udpPayload } from "../../lib/wire/udp_encapsulation.ts";
 import { type CarriedPacket, hipOctets, isEsp } from "../support/datagrams.ts";
-import { type End, EnginePair } from "../support/engine_pair.ts";
+import { End, EnginePair } from "../support/engine_pair.ts";
 import { makePair as makeRawPair, states, swallowing, typeOf } from "../support/engine_story.ts";
 import { unreachable } from "../support/icmp_errors.ts";
 import { accessOf, ALICE, BOB, rule, unlikePair } from "../support/policy_pair.ts";
@@ -137,6 +139,41 @@ Deno.test("NAT-035 NAT-059 a Responder without relay and its Initiator agree on 
     assert.ok(!parseHipPacket(octets).has(PARAMETER.NAT_TRAVERSAL_MODE));
   }
 });
+
+/** Modes ICE-HIP-UDP and UDP-ENCAPSULATION (RFC 9028 §5.4). */
+const MODES = Uint8Array.of(2, 96, 0, 6, 0, 0, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0);
+
+for (const transport of ["raw", "udp"] as const) {
+  Deno.test(`NAT-032 NAT-045 an R1 that offers modes of NAT traversal (${transport}) is answered without one`, () => {
+    const settings = { transport };
+    const a = new End(ALICE, "192.0.2.1", 1, { settings });
+    const b = new End(BOB, "192.0.2.2", 2, { settings });
+    const random = new SeededRandom(new Uint8Array(32));
+    // Bob's R1s have the parameter, and a signature over it.
+    b.engine.start();
+    for (let request = b.engine.pollJob(); request; request = b.engine.pollJob()) {
+      const result = runJob(request.job);
+      assert.ok(result.kind === "build-r1");
+      const { parameters } = parseHipPacket(result.template);
+      const tlvs = parameters
+        .filter(({ type }) => type !== PARAMETER.HIP_SIGNATURE_2)
+        .map(({ offset, size }) => result.template.slice(offset, offset + size));
+      const header = { packetType: PACKET.R1, senderHit: b.hit, receiverHit: new Uint8Array(16) };
+      const template = withSignature2(emitHipPacket(header, [...tlvs, MODES]), BOB, random);
+      b.engine.handleJobDone(instant(0), request.id, { ...result, template });
+    }
+    const pair = new EnginePair(a, b);
+    pair.introduce(a, b);
+    pair.ping(a, b);
+    assert.deepEqual(states(pair), ["ESTABLISHED", "ESTABLISHED"]);
+    const of = (type: number) =>
+      parseHipPacket(hipOctets(pair.wire.find((packet) => typeOf(packet) === type)!)!);
+    assert.ok(of(PACKET.R1).has(PARAMETER.NAT_TRAVERSAL_MODE));
+    assert.ok(!of(PACKET.I2).has(PARAMETER.NAT_TRAVERSAL_MODE));
+    const protocols = new Set(pair.wire.map(({ protocol }) => protocol));
+    assert.deepEqual(protocols, new Set(transport === "raw" ? [139, 50] : [17]));
+  });
+}
 
 // ---- who may use what --------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import { milliseconds, seconds } from "../../lib/base/time.ts";
 import type { ControlSettings } from "../../lib/hip/constants.ts";
 import { NEXT_HEADER } from "../../lib/wire/ipv6.ts";
 import type { Link } from "./link.ts";
+import { ipPacketOf } from "./pcap_writer.ts";
 import { establish, makePair, type Pair, type PairOptions } from "./pair.ts";
 
 const UDP: Partial<ControlSettings> = { transport: "udp" };
@@ -70,6 +71,17 @@ Deno.test("NAT-001 NAT-002 NAT-005 HIP in UDP follows four zero octets and has n
   }
 });
 
+Deno.test("NAT-023 HIP takes 12 octets more in UDP, and ESP 8", () => {
+  const sizes = (settings: Partial<ControlSettings>) => {
+    const pair = makePair({ settings });
+    establish(pair);
+    const names = ["I1", "R1", "I2", "R2", "ESP"];
+    return names.map((name) => ipPacketOf(pair.link.named(name)[0]!).length);
+  };
+  const raw = sizes({ transport: "raw" });
+  assert.deepEqual(sizes(UDP), raw.map((size, i) => size + (i < 4 ? 12 : 8)));
+});
+
 Deno.test("an I1 in UDP that is answered at once is sent over nothing else", () => {
   const pair = makePair({ settings: AUTO });
   establish(pair);
@@ -77,7 +89,7 @@ Deno.test("an I1 in UDP that is answered at once is sent over nothing else", () 
   assert.deepEqual(protocols(pair.link, "I1", "R1", "I2", "R2", "ESP"), [NEXT_HEADER.udp]);
 });
 
-Deno.test("NAT-019 NAT-022 NAT-029 a peer that does not answer in UDP is met without it, 100 ms later, and so the next time at once", () => {
+Deno.test("NAT-019 NAT-022 NAT-029 NAT-033 a peer that does not answer in UDP is met without it, 100 ms later, and so the next time at once", () => {
   const pair = makePair({ settings: AUTO, bobSettings: { transport: "raw" } });
   const { world, alice, bob, link } = pair;
   const start = world.now;

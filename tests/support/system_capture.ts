@@ -25,6 +25,8 @@ export interface SeenPacket {
   /** Target of a neighbour solicitation or ARP request. */
   readonly target: string;
   readonly udpPort: string;
+  /** The field as it stands, "0x1a2b", and tshark's verdict of it: 1 is good. */
+  readonly udpChecksum: readonly [field: string, status: string];
   /** tshark's verdict of the TCP checksum, where it was asked for: 1 is good. */
   readonly tcpChecksum: string;
   /** Seconds since the start of the capture. */
@@ -50,6 +52,8 @@ const FIELDS = [
   "udp.dstport",
   "udp.srcport",
   "udp.payload",
+  "udp.checksum",
+  "udp.checksum.status",
   "tcp.checksum.status",
   "frame.time_relative",
 ];
@@ -113,7 +117,8 @@ export class Capture {
     await this.#child.status;
     await this.#drained;
     const { code, stdout, stderr } = await runCommand([
-      ...["tshark", "-n", "-r", this.file, "-o", "tcp.check_checksum:TRUE", "-T", "fields"],
+      ...["tshark", "-n", "-r", this.file, "-o", "tcp.check_checksum:TRUE"],
+      ...["-o", "udp.check_checksum:TRUE", "-T", "fields"],
       ...["-E", "occurrence=f", ...FIELDS.flatMap((field) => ["-e", field])],
     ]);
     if (code !== 0) throw new Error(`tshark: ${stderr}`);
@@ -155,6 +160,7 @@ function readLine(line: string): SeenPacket {
     spi: cell("esp.spi") || spiInUdp,
     target: cell("icmpv6.nd.ns.target_address") || cell("arp.dst.proto_ipv4"),
     udpPort: [cell("udp.srcport"), cell("udp.dstport")].join(" ").trim(),
+    udpChecksum: [cell("udp.checksum"), cell("udp.checksum.status")],
     tcpChecksum: cell("tcp.checksum.status"),
     time: Number(cell("frame.time_relative")),
   };

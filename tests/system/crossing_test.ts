@@ -52,7 +52,7 @@ for (const name of ["I1", "I2"] as const) {
   for (const greater of ["client", "server"] as const) {
     Deno.test({
       name:
-        `FSM-063 FSM-064 ${name}s cross, the ${greater} has the greater HIT: one association, ` +
+        `NAT-004 FSM-063 FSM-064 ${name}s cross, the ${greater} has the greater HIT: one association, ` +
         "the greater the Responder, and transfers both ways arrive",
       ignore: CANNOT_RUN,
       fn: () =>
@@ -91,6 +91,12 @@ for (const name of ["I1", "I2"] as const) {
             const packets = await capture.packets();
             assert.ok(isFirst(packets, PACKET[name], own), `${name} was sent before one came`);
             assertClean(packets);
+            // What came through the gate has the checksum that its sender wanted, whole.
+            const inUdp = packets.filter(({ protocol, isInUdp, source }) =>
+              protocol === "hip" && isInUdp && source !== own
+            );
+            assert.ok(inUdp.length > 0);
+            for (const { udpChecksum } of inUdp) assert.equal(udpChecksum[1], "1");
             assert.equal(await hipFlaws(capture), "");
           }
         }),

@@ -92,7 +92,7 @@ for (const { families, transport } of WAYS) {
   const scene = { families, settings: [`transport=${transport}`] };
 
   Deno.test({
-    name:
+    name: (transport === "udp" ? "NAT-024 " : "") +
       `ESP-209 ESP-212 ESP-163 ESP-181 ${families} ${transport}: an application learns what a smaller path ` +
       "carries, and what it sends then is not cut up",
     ignore: CANNOT_RUN,
