@@ -24,6 +24,13 @@ export function registerLookup(program: Command, context: CliContext): void {
     });
 }
 
+const SOURCES: Readonly<Record<string, string>> = {
+  static: "from the hosts file",
+  "dns-secure": "from DNS, validated",
+  dns: "from DNS",
+  met: "from an earlier exchange",
+};
+
 /** The lines of `hip lookup`. */
 export function lookupLines(report: LookupReport): string[] {
   const lines: string[] = [];
@@ -32,6 +39,13 @@ export function lookupLines(report: LookupReport): string[] {
     const kind = identity.kind ?? "key not published, the HIT must do";
     lines.push(`  identity  ${kind} (${identity.source === "static" ? "hosts file" : "DNS"})`);
     if (!identity.isAccepted) lines.push("  not used  its HIT suite is not among hit_suites");
+    const mapping = report.mappings.find(({ hit }) => hit === identity.hit);
+    if (mapping !== undefined) {
+      if (mapping.lsi !== null) lines.push(`  as IPv4   ${mapping.lsi}`);
+      const { secondsLeft } = mapping;
+      const span = secondsLeft === null ? "for good" : `for ${secondsLeft} s more`;
+      lines.push(`  known     ${SOURCES[mapping.source] ?? mapping.source}, ${span}`);
+    }
     for (const server of identity.rendezvous) lines.push(`  via       ${server} (rendezvous)`);
   }
   for (const locator of report.locators) lines.push(`address     ${locator}`);

@@ -44,6 +44,8 @@ export interface UpstreamServer {
   /** Text form; link-local IPv6 with its zone ("fe80::1%eth0"). */
   readonly address: string;
   readonly port: number;
+  /** Whether the way to it is safe from others, as it is to an address of loopback in any case. */
+  readonly isTrusted?: boolean;
 }
 
 /** A query to send. Its socket stays open until `pollFinished` names it. */
@@ -160,7 +162,8 @@ export class UpstreamLookups {
     this.flush();
     this.#servers = servers.map((server) => ({
       server,
-      isTrusted: isLoopback(parseIpAddress(server.address.replace(/%.*/, ""))),
+      isTrusted: server.isTrusted === true ||
+        isLoopback(parseIpAddress(server.address.replace(/%.*/, ""))),
       lameUntil: -Infinity,
       noEdnsUntil: -Infinity,
       hipBlindUntil: -Infinity,
@@ -406,14 +409,16 @@ export class UpstreamLookups {
 
 /**
  * An answer as clients may have it: AD says nothing where anybody on the way can have set it
- * (RFC 6840 §5.8).
+ * (RFC 6840 §5.8), and whoever asks here is served recursively.
  */
 export function releasedOctets(
   { bytes, isTrusted }: { readonly bytes: Uint8Array; readonly isTrusted: boolean },
 ): Uint8Array {
-  if (isTrusted || (messageFlags(bytes) & FLAG.AD) === 0) return bytes;
+  const flags = messageFlags(bytes);
+  if ((isTrusted || (flags & FLAG.AD) === 0) && (flags & FLAG.RA) !== 0) return bytes;
   const copy = bytes.slice();
-  copy[3]! &= ~FLAG.AD;
+  copy[3]! |= FLAG.RA;
+  if (!isTrusted) copy[3]! &= ~FLAG.AD;
   return copy;
 }
 

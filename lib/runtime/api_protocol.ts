@@ -8,6 +8,7 @@
  * here has a place for a key.
  */
 
+import type { DnsCounter } from "../dns/counters.ts";
 import type { DropReason } from "../base/drop_reason.ts";
 import type { AssociationStatus, EngineEvent, TableSizes } from "../engine/effects.ts";
 import { formatHit } from "../identity/hit.ts";
@@ -106,6 +107,8 @@ export interface DnsReport {
   readonly isResolver: boolean;
   /** How programs come to it: by resolv.conf, by systemd-resolved's settings, by both. */
   readonly takeOver: readonly ("file" | "systemd-resolved")[];
+  /** What the proxy has counted; those that are 0 are left out. */
+  readonly counters: Readonly<Partial<Record<DnsCounter, number>>>;
 }
 
 /** How packets are moved; each false where the kernel refuses it. */
@@ -164,6 +167,21 @@ export interface LookupReport {
     readonly source: string;
     /** Whether the suite of its HIT is one of `hit_suites`. */
     readonly isAccepted: boolean;
+  }[];
+  /** HIP records as DNS gives them, in the form of a zone file: "( 3 2001... AwEA... )". */
+  readonly records: readonly string[];
+  /** What the engine knows of its HITs. */
+  readonly mappings: readonly {
+    readonly hit: string;
+    /** The IPv4 address that stands for it on this host; null where none does. */
+    readonly lsi: string | null;
+    /** "static", "dns-secure" (validated by a trusted server), "dns" or "met". */
+    readonly source: string;
+    readonly locators: readonly string[];
+    /** Addresses of its rendezvous servers. */
+    readonly rendezvous: readonly string[];
+    /** For so long it serves for new exchanges; null: for good. */
+    readonly secondsLeft: number | null;
   }[];
   /** Addresses at which its HITs would be contacted. */
   readonly locators: readonly string[];

@@ -127,6 +127,11 @@ export interface Config {
    */
   readonly upstream: readonly string[];
   /**
+   * Whether nobody can interfere with what these servers say on its way, as with servers on this
+   * host. Only then is it passed on, and believed, that they have validated an answer. Default no.
+   */
+  readonly trustUpstream: boolean;
+  /**
    * `auto` points the system's resolver at the proxy and goes on with a warning where that is not
    * possible; `required` stops then; `none` touches nothing. Default `auto`.
    */
@@ -214,6 +219,7 @@ export const DEFAULT_CONFIG: Config = {
   icmpToStrangers: DEFAULT_CONTROL_SETTINGS.icmpToStrangers,
   listen: "127.0.0.1",
   upstream: [],
+  trustUpstream: false,
   resolver: "auto",
   nameModes: [],
   removeHints: true,
@@ -262,6 +268,7 @@ export const SETTINGS: { readonly [key: string]: (text: string) => Partial<Confi
   max_associations: (text) => ({ maxAssociations: integer(text, 1, 200_000) }),
   listen: (text) => ({ listen: loopbackAddress(text) }),
   upstream: (text) => ({ upstream: text === "auto" ? [] : list(text).map(address) }),
+  trust_upstream: (text) => ({ trustUpstream: yesOrNo(text) }),
   resolver: (text) => ({ resolver: oneOf(["auto", "none", "required"] as const, text) }),
   name_mode: (text) => ({ nameModes: nameModes(text) }),
   remove_hints: (text) => ({ removeHints: yesOrNo(text) }),

@@ -132,6 +132,11 @@ export class LsiService implements DnsLsis, LsiWatcher {
     return this.#table.assign(hit, now)?.address.subarray(12);
   }
 
+  /** The LSI of a HIT, 4 octets, if it has one. */
+  lookup(hit: Uint8Array): Uint8Array | undefined {
+    return this.#table.ofHit(hit)?.address.subarray(12);
+  }
+
   hitOf(lsi: Uint8Array): Uint8Array | undefined {
     return this.#table.ofLsi(lsiNumber(lsi))?.hit;
   }

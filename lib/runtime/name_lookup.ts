@@ -3,12 +3,15 @@
  * ask, and the lines of the hosts file. Asking for AAAA also tells the engine where the HITs are.
  */
 
-import { bytesEqual } from "../base/bytes.ts";
+import { bytesEqual, toHex } from "../base/bytes.ts";
+import type { Instant } from "../base/time.ts";
 import type { StaticNames } from "../dns/static_names.ts";
 import { describeAlgorithm } from "../identity/host_identity.ts";
 import { dnsKeyToHostIdentity, formatHit, hitOf, isHit } from "../identity/hit.ts";
+import type { PeerMapping } from "../identity/peer_directory.ts";
 import { FLAG, RCODE, rcodeName, TYPE } from "../wire/dns/code_points.ts";
 import { HIP } from "../wire/dns/hip.ts";
+import { formatHipRdata } from "../wire/dns/hip_presentation.ts";
 import { answersOfType, type DnsMessage, rdataOf } from "../wire/dns/message.ts";
 import { formatHostName, parseName } from "../wire/dns/name.ts";
 import { formatIpAddress, mapIpv4, parseIpAddress } from "../wire/ip_address.ts";
@@ -25,8 +28,11 @@ export interface LookupSources {
   readonly staticNames: StaticNames;
   /** Whether a HIT's suite is one that we can verify. */
   readonly accepts: (hit: Uint8Array) => boolean;
-  /** Addresses at which the engine would contact a HIT. */
-  readonly locatorsOf: (hit: Uint8Array) => readonly Uint8Array[];
+  /** What the engine knows of a HIT. */
+  readonly mappingOf: (hit: Uint8Array) => PeerMapping | undefined;
+  /** What stands for a HIT in IPv4, 4 octets. */
+  readonly lsiOf: (hit: Uint8Array) => Uint8Array | undefined;
+  readonly now: () => Instant;
 }
 
 /**
@@ -57,17 +63,51 @@ export async function lookupName(sources: LookupSources, text: string): Promise<
     identities.push({ hit, kind: null, rendezvous: [], source: "dns" });
   }
   const known = [...hits, ...staticHits(sources.staticNames, name)];
-  const locators = known.flatMap((hit) => sources.locatorsOf(hit)).map(formatIpAddress);
+  const mappings = [...new Set(known.map(formatHit))].flatMap((hit) =>
+    mappingReport(sources, parseIpAddress(hit))
+  );
   return {
     name: formatHostName(name),
     identities: identities.map((identity) => ({
       ...identity,
       isAccepted: sources.accepts(parseIpAddress(identity.hit)),
     })),
-    locators: [...new Set(locators)],
+    records: recordsIn(hip),
+    mappings,
+    locators: [...new Set(mappings.flatMap(({ locators }) => locators))],
     answer: addresses.map(formatIpAddress),
     responseCode: responseCode(aaaa, sources.proxy !== undefined),
   };
+}
+
+function mappingReport(
+  { mappingOf, lsiOf, now }: LookupSources,
+  hit: Uint8Array,
+): LookupReport["mappings"] {
+  const mapping = mappingOf(hit);
+  if (mapping === undefined) return [];
+  const { source, locators, rendezvous, expires } = mapping;
+  return [{
+    hit: formatHit(hit),
+    lsi: lsiOf(hit)?.join(".") ?? null,
+    source,
+    locators: locators.map(formatIpAddress),
+    rendezvous: rendezvous.map(formatIpAddress),
+    secondsLeft: expires === undefined ? null : Math.max(0, Math.floor((expires - now()) / 1000)),
+  }];
+}
+
+/** HIP records as they came; what cannot be read is shown in the form of RFC 3597. */
+function recordsIn(answer: DnsMessage | undefined): string[] {
+  if (answer === undefined) return [];
+  return answersOfType(answer, TYPE.HIP).map((record) => {
+    const rdata = rdataOf(answer, record);
+    try {
+      return formatHipRdata(HIP.parse(new Reader(rdata, "HIP record")));
+    } catch {
+      return `\\# ${rdata.length} ${toHex(rdata)}`;
+    }
+  });
 }
 
 function isFirstOfItsHit(

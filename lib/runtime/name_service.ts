@@ -46,7 +46,7 @@ export interface NameServiceOptions {
   readonly interfaceIndex: number;
   readonly engine: Pick<Engine, "accepts" | "association" | "learnPeer" | "peers">;
   /** For programs that know only IPv4. */
-  readonly lsis?: DnsLsis & Pick<LsiService, "fix" | "formerNames" | "setResolvers">;
+  readonly lsis?: DnsLsis & Pick<LsiService, "fix" | "formerNames" | "lookup" | "setResolvers">;
   readonly ownHits: readonly { readonly hit: Uint8Array; readonly name: string }[];
   readonly now: () => Instant;
   readonly logger: Logger;
@@ -169,12 +169,13 @@ export class NameService {
         ...takeOver?.file ? ["file" as const] : [],
         ...takeOver?.link ? ["systemd-resolved" as const] : [],
       ],
+      counters: this.#proxy.counters.toJSON(),
     };
   }
 
   /** What is known of a name. @throws {ApiRefusal} When it is no name. */
   lookup(name: string): Promise<LookupReport> {
-    const { engine, now } = this.#options;
+    const { engine, lsis, now } = this.#options;
     const address = this.#server?.addresses[0];
     return lookupName({
       proxy: address === undefined
@@ -182,7 +183,9 @@ export class NameService {
         : { address, port: DNS_PORT, timeoutMs: LOOKUP_TIMEOUT_MS },
       staticNames: this.#staticNames,
       accepts: (hit) => engine.accepts(hit),
-      locatorsOf: (hit) => engine.peers.lookup(now(), hit)?.locators ?? [],
+      mappingOf: (hit) => engine.peers.lookup(now(), hit),
+      lsiOf: (hit) => lsis?.lookup(hit),
+      now,
     }, name);
   }
 
@@ -221,7 +224,13 @@ export class NameService {
       files: new ResolverConfigurator(resolverPaths, logger),
       link: new ResolvedLink(interfaceIndex, resolverPaths.systemBus),
       setUpstreams: (addresses) => {
-        server.setUpstreams(addresses.map((address) => ({ address, port: DNS_PORT })));
+        server.setUpstreams(
+          addresses.map((address) => ({
+            address,
+            port: DNS_PORT,
+            isTrusted: config.trustUpstream,
+          })),
+        );
         this.#setResolvers(addresses);
       },
       hasAnswer: hasDnsAnswer,

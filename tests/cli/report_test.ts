@@ -64,6 +64,7 @@ const REPORT: StatusReport = {
   locators: ["192.0.2.1"],
   dns: {
     isServing: true,
+    counters: {},
     listen: "127.0.0.1",
     upstream: ["10.0.2.3"],
     isResolver: true,
@@ -183,6 +184,15 @@ Deno.test("hip lookup shows what an application gets, in order", () => {
       source: "dns",
       isAccepted: true,
     }],
+    records: [],
+    mappings: [{
+      hit: HIT,
+      lsi: "198.18.7.9",
+      source: "dns-secure",
+      locators: ["192.0.2.2"],
+      rendezvous: ["192.0.2.53"],
+      secondsLeft: 290,
+    }],
     locators: ["192.0.2.2"],
     answer: [HIT, "192.0.2.2"],
     responseCode: "NOERROR",
@@ -193,6 +203,8 @@ Deno.test("hip lookup shows what an application gets, in order", () => {
     "            192.0.2.2",
   ]);
   assert.ok(lines.some((line) => line.includes("rvs.hip.test (rendezvous)")));
+  assert.ok(lines.includes("  as IPv4   198.18.7.9"));
+  assert.ok(lines.includes("  known     from DNS, validated, for 290 s more"));
 });
 
 Deno.test("hip ping sums up", () => {

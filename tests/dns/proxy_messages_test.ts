@@ -31,6 +31,48 @@ Deno.test("DNS-044 DNS-045 DNS-054 DNS-014 DNS-132 answers without a HIT come ba
   assert.equal(bench.learned.length, 0);
 });
 
+Deno.test("DNS-043 RA is in every reply, whoever makes it and whatever upstream says", () => {
+  const bench = new ProxyBench(zone());
+  const honest = bench.upstream;
+  bench.upstream = (request) => {
+    const answer = honest(request)!;
+    answer[3]! &= 0x7f;
+    return answer;
+  };
+  const asked = [
+    ["www.example", "AAAA"],
+    ["plain.example", "AAAA"],
+    ["plain.example", "A"],
+    [
+      "localhost",
+      "A",
+    ],
+    ["x.invalid", "A"],
+    ["www.example", "MX"],
+  ];
+  for (const [name, type] of [...asked, ...asked]) {
+    assert.equal(bench.ask(name!, type!).flag_ra, true, `${name} ${type}`);
+  }
+  assert.equal(
+    bench.ask("www.example", "AAAA", { flags: 0x0110, edns: 1232, dnssecOk: true }).flag_ra,
+    true,
+  );
+  const unknownOpcode = query("www.example", "A");
+  unknownOpcode[2]! |= 0x20;
+  bench.send(unknownOpcode);
+  assert.ok((bench.answers.pop()!.bytes[3]! & 0x80) !== 0);
+});
+
+Deno.test("DNS-187 a name is asked for as it came, without a search list", () => {
+  const bench = new ProxyBench(zone());
+  for (const name of ["www", "www.example", "nobody.example"]) {
+    bench.asked.length = 0;
+    assert.equal(bench.ask(name, "AAAA").rcode, name === "www.example" ? "NOERROR" : "NXDOMAIN");
+    assert.ok(bench.asked.length > 0);
+    assert.ok(bench.asked.every(({ question }) => question.questions[0].name === name));
+  }
+});
+
 Deno.test("DNS-042 the letter case of the question comes back, also when upstream changes it", () => {
   const bench = new ProxyBench(zone());
   for (const type of ["AAAA", "A"]) {

@@ -59,6 +59,8 @@ const ESTABLISHED: AssociationStatus = {
 const LOOKUP: LookupReport = {
   name: "www.hip.test",
   identities: [{ hit: PEER, kind: "ECDSA P-256", rendezvous: [], source: "dns", isAccepted: true }],
+  records: [],
+  mappings: [],
   locators: ["192.0.2.2"],
   answer: [PEER, "192.0.2.2"],
   responseCode: "NOERROR",

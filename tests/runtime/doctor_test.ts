@@ -13,6 +13,7 @@ const UP = {
   warnings: [],
   dns: {
     isServing: true,
+    counters: {},
     listen: "127.0.0.1",
     upstream: ["192.0.2.1"],
     isResolver: true,

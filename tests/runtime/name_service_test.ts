@@ -62,6 +62,7 @@ async function running(text: string, test: (running: Running) => void | Promise<
         mode: "v4only",
         formerNames: [],
         ofHit: () => undefined,
+        lookup: () => undefined,
         hitOf: () => undefined,
         isInPool: () => false,
         setResolvers: () => {},
