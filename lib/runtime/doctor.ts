@@ -54,6 +54,7 @@ export interface DoctorHost {
 export async function examine(host: DoctorHost): Promise<Finding[]> {
   const agent = await host.agent();
   const config = readConfig(host);
+  const settings = config instanceof UserError ? DEFAULT_CONFIG : config;
   return [
     ...kernelFindings(host),
     ...(config instanceof UserError ? [bad("settings", config.message)] : [
@@ -62,8 +63,8 @@ export async function examine(host: DoctorHost): Promise<Finding[]> {
     ...identityFindings(host),
     ...hostsFindings(host),
     ...agentFindings(host, agent),
-    ...await resolverFindings(host, agent, config instanceof UserError ? DEFAULT_CONFIG : config),
-    ...await filterFindings(host),
+    ...await resolverFindings(host, agent, settings),
+    ...await filterFindings(host, settings),
   ];
 }
 
@@ -268,16 +269,23 @@ function cacheFindings(host: DoctorHost, dns: StatusReport["dns"] | undefined): 
 }
 
 /** A filter that drops what it does not name, and does not name ours. */
-async function filterFindings(host: DoctorHost): Promise<Finding[]> {
+async function filterFindings(
+  host: DoctorHost,
+  { transport, udpPort }: Config,
+): Promise<Finding[]> {
   const ruleset = await host.packetFilter();
   if (ruleset === undefined) return [];
   const dropsUnknown = /hook (input|output)[^;]*;\s*policy drop;/.test(ruleset);
-  const namesHip = /\b139\b/.test(ruleset);
+  const isRaw = transport === "raw";
+  const namesHip = new RegExp(`\\b${isRaw ? 139 : udpPort}\\b`).test(ruleset);
   if (!dropsUnknown || namesHip) return [good("packet filter", "It lets HIP pass, as it seems.")];
+  const [what, rule] = isRaw
+    ? ["protocols 139 and 50", "meta l4proto { 139, 50 }"]
+    : [`UDP port ${udpPort}`, `udp dport ${udpPort}`];
   return [poor(
     "packet filter",
-    "It drops what it does not know, and no rule names HIP. Let protocols 139 and 50 pass: " +
-      "nft add rule inet filter input meta l4proto { 139, 50 } accept",
+    `It drops what it does not know, and no rule names HIP. Let ${what} pass: ` +
+      `nft add rule inet filter input ${rule} accept`,
   )];
 }
 

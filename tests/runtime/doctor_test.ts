@@ -69,6 +69,18 @@ Deno.test("nothing is found wrong with a host that is well, up or down", async (
   assert.equal(await diagnose({ agent: () => Promise.resolve(UP), prepare }), "");
 });
 
+/** It names nothing that it lets pass. */
+const CLOSED = "chain input { type filter hook input priority 0; policy drop; }";
+
+Deno.test("a packet filter that names what HIP passes over is not complained of", async () => {
+  for (const [settings, names] of [["", "udp dport 10500"], ["transport = raw", "139"]]) {
+    const prepare = ({ folder }: ResolverBench) =>
+      Deno.writeTextFileSync(`${folder}/state/hip.conf`, `${settings}\n`);
+    const packetFilter = () => Promise.resolve(`${CLOSED} ${names} accept`);
+    assert.equal(await diagnose({ packetFilter, prepare }), "");
+  }
+});
+
 Deno.test("each illness is named, with what to do", async () => {
   const cases: [Illness, RegExp][] = [
     [{ tunProblem: () => "no such file or folder" }, /^bad device: .*sudo modprobe tun$/],
@@ -78,9 +90,11 @@ Deno.test("each illness is named, with what to do", async () => {
     [{ leftRules: () => 4 }, /^poor leftovers: 4 rules .*sudo hip doctor --repair$/],
     [{ answers: () => Promise.resolve(false) }, /^bad DNS servers: 192\.0\.2\.1 does not answer/],
     [{ processes: () => ["nscd"] }, /^poor caches: nscd .*enable-cache hosts no/],
+    [{ packetFilter: () => Promise.resolve(CLOSED) }, /^poor packet filter: .*UDP port 10500 /],
     [{
-      packetFilter: () =>
-        Promise.resolve("chain input { type filter hook input priority 0; policy drop; }"),
+      packetFilter: () => Promise.resolve(`${CLOSED} udp dport 10500 accept`),
+      prepare: ({ folder }) =>
+        Deno.writeTextFileSync(`${folder}/state/hip.conf`, "transport = raw\n"),
     }, /^poor packet filter: .*protocols 139 and 50/],
     [{
       prepare: ({ paths }) =>

@@ -73,7 +73,9 @@ export class Trace {
         const peer = this.#name(event.peerHit);
         const parameters = event.parameters.join(" ");
         const size = `${event.lengthOctets} octets`;
-        return `${arrow} ${peer} ${event.packet} [${parameters}] ${size} ${event.detail}`.trimEnd();
+        const udp = event.peerPort === 0 ? "" : ` UDP ${event.peerPort}`;
+        return `${arrow} ${peer}${udp} ${event.packet} [${parameters}] ${size} ${event.detail}`
+          .trimEnd();
       }
       case "state":
         return `${this.#name(event.peerHit)} ${event.from} => ${event.to} (${event.why})`;
