@@ -26,6 +26,7 @@ export const DROP_REASONS = {
   "tun-offload-malformed": "virtio_net_hdr does not fit the packet that came with it",
   "tun-not-a-hit": "destination is not a HIT",
   "tun-not-an-lsi": "IPv4, and not between an LSI of ours and one of a peer",
+  "lsi-redirected": "that nobody has a port: only IPv4 waits there, which gets what comes next",
   "lsi-untranslatable": "ICMP that has no counterpart in the other version, or a wrong checksum",
   "tun-source-not-local": "source is not one of the local HITs",
   "tun-not-anonymous": "source is not the anonymous identity that this peer is to meet",

@@ -26,6 +26,7 @@ import type { AssociationHandle, HitPair } from "../hip/association_context.ts";
 import { isHit } from "../identity/hit.ts";
 import type { LsiTable } from "../identity/lsi.ts";
 import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
+import { isUdpPortUnreachable } from "../wire/icmpv6.ts";
 import { isTcpSyn, lowerMss } from "../wire/tcp_mss.ts";
 import type { Audit } from "./audit.ts";
 import { type OutgoingPacket, outgoingPacket, type TableSizes } from "./effects.ts";
@@ -139,6 +140,12 @@ export class DataPath implements ThreadSide {
       return this.#drop("tun-not-ipv6");
     }
     if (isInnerFragment(bytes, start)) return this.#handleFragment(now, buffer);
+    if (
+      this.#lsiPath.isUsed && isUdpPortUnreachable(bytes, start, buffer.end) &&
+      this.#lsiPath.redirect(now, buffer)
+    ) {
+      return this.#drop("lsi-redirected");
+    }
     const sa = this.#outboundFor(buffer);
     if (sa !== undefined && sa.isActive) return this.#sendIfItFits(now, sa, buffer);
     if (sa === undefined && hasNoSource(buffer)) return this.#chooseSource(now, buffer);

@@ -105,6 +105,34 @@ export class LsiPath {
     return readdress(buffer, flow.peer.address, flow.local.address) ?? narrow(buffer);
   }
 
+  /**
+   * The system says that nobody has the port of a datagram that passed this by: it was opened by a
+   * data thread. Where IPv4 alone waits there, the next one comes to it.
+   *
+   * @param buffer What `isUdpPortUnreachable` is true of.
+   * @returns Whether that is so, and the peer is not to hear of it.
+   */
+  redirect(now: Instant, { bytes, start }: PacketBuffer): boolean {
+    const quoted = start + IPV6_HEADER_LENGTH + QUOTED;
+    const at = quoted + IPV6_HEADER_LENGTH;
+    const port = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    if (!this.#lsis.hasIpv4Server(NEXT_HEADER.udp, port)) return false;
+    const local = this.#lsis.ofHit(bytes, quoted + IPV6_FIELD.destination);
+    const source = quoted + IPV6_FIELD.source;
+    const peer = local?.isOwn === true
+      ? this.#lsis.ofHit(bytes, source) ?? this.#lsis.assign(bytes.slice(source, source + 16), now)
+      : undefined;
+    if (peer === undefined) return false;
+    this.#serve(peer);
+    return true;
+  }
+
+  #serve(peer: LsiEntry): void {
+    if (this.#served.has(peer)) return;
+    this.#served.add(peer);
+    this.#onFirstFlow(peer.hit);
+  }
+
   /** A flow that a peer begins is IPv4 where nobody would take it as IPv6. */
   #beginFlow(now: Instant, buffer: PacketBuffer): void {
     const { bytes, start, end } = buffer;
@@ -126,10 +154,7 @@ export class LsiPath {
     const at = start + IPV6_HEADER_LENGTH;
     const key = keyOf(bytes, at, end, bytes[start + IPV6_FIELD.nextHeader]!, peer, way);
     if (key === undefined || this.#flows.get(key)?.peer === peer) return;
-    if (!this.#served.has(peer)) {
-      this.#served.add(peer);
-      this.#onFirstFlow(peer.hit);
-    }
+    this.#serve(peer);
     if (this.#flows.size >= MAX_FLOWS) {
       for (const oldest of this.#flows.keys()) {
         this.#flows.delete(oldest);

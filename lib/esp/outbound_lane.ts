@@ -8,6 +8,7 @@
 import type { DropReason } from "../base/drop_reason.ts";
 import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { Random } from "../base/random.ts";
+import { isUdpPortUnreachable } from "../wire/icmpv6.ts";
 import { isTcpSyn } from "../wire/tcp_mss.ts";
 import { HitPairTable } from "../identity/hit_pair_table.ts";
 import { encapsulate } from "./encapsulate.ts";
@@ -62,7 +63,10 @@ export class OutboundLane extends Lane<OutboundSa> {
     const lent = this.#byHits.find(bytes, bytes, source, destination);
     if (lent === undefined || !lent.sa.isActive) return this.passOn(buffer);
     const { sa } = lent;
-    if (!isJudged && (length > sa.innerLimit || isTcpSyn(buffer))) return this.passOn(buffer);
+    if (!isJudged) {
+      if (length > sa.innerLimit || isTcpSyn(buffer)) return this.passOn(buffer);
+      if (isUdpPortUnreachable(bytes, start, buffer.end)) return this.passOn(buffer);
+    }
     const reason = encapsulate(sa, buffer);
     if (sa.isRekeyDue && this.tell(lent, "rekey-due")) sa.rekeyLimits = NO_REKEY_LIMITS;
     if (!sa.isWatched && this.tell(lent, "unwatched")) sa.isWatched = true;

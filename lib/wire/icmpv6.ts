@@ -8,6 +8,7 @@ import { emitIcmpMessage } from "./icmp_message.ts";
 import { isMulticast, isUnspecified } from "./ip_address.ts";
 import {
   buildIpv6Packet,
+  IPV6_FIELD,
   IPV6_HEADER_LENGTH,
   IPV6_MINIMUM_MTU,
   ipv6Destination,
@@ -165,4 +166,18 @@ function buildMessage(
   const pseudo = pseudoHeaderSum(source, destination, NEXT_HEADER.icmpv6, length);
   const message = emitIcmpMessage({ type, code, word, body }, pseudo);
   return buildIpv6Packet(source, destination, NEXT_HEADER.icmpv6, message, hopLimit);
+}
+
+/**
+ * Whether the IPv6 packet at `start` says that nobody has the port of a UDP datagram (RFC 4443 §3.1),
+ * of which it quotes the IPv6 and UDP headers.
+ */
+export function isUdpPortUnreachable(bytes: Uint8Array, start: number, end: number): boolean {
+  const at = start + IPV6_HEADER_LENGTH;
+  const quoted = at + ICMPV6_HEADER_LENGTH;
+  return end - quoted >= IPV6_HEADER_LENGTH + 8 &&
+    bytes[start + IPV6_FIELD.nextHeader] === NEXT_HEADER.icmpv6 &&
+    bytes[at] === ICMPV6_TYPE.destinationUnreachable &&
+    bytes[at + 1] === ICMPV6_UNREACHABLE.portUnreachable &&
+    bytes[quoted + IPV6_FIELD.nextHeader] === NEXT_HEADER.udp;
 }

@@ -6,11 +6,13 @@ import { parseHostsFile } from "../../lib/dns/hosts_file.ts";
 import { StaticNames } from "../../lib/dns/static_names.ts";
 import { dnsKeyToHostIdentity, formatHit } from "../../lib/identity/hit.ts";
 import { formatIpAddress, parseIpAddress } from "../../lib/wire/ip_address.ts";
+import { hipRdata } from "../support/dns_server.ts";
 import {
   addresses,
   ECDSA_HIT,
   ECDSA_KEY,
   EDDSA_HIT,
+  EDDSA_KEY,
   HIT,
   type Packet,
   ProxyBench,
@@ -155,4 +157,52 @@ Deno.test("an answer that was given twice is given anew once its name is in the 
   assert.deepEqual(addresses(bench.ask("plain.example", "AAAA")), ["2001:db8::2"]);
   bench.advance(1);
   assert.equal(addresses(bench.ask("plain.example", "AAAA"))[0], HIT);
+});
+
+Deno.test("DNS-083 several names of a HIT give several PTR records, the latest first, eight at most", () => {
+  const aliases = Array.from({ length: 10 }, (_, i) => `n${i}.example`);
+  const bench = new ProxyBench(
+    zone(
+      ...aliases.flatMap((name) =>
+        zone().records.filter((r) => r.name === "www.example" && r.type !== "AAAA")
+          .map((r) => ({ ...r, name }))
+      ),
+    ),
+  );
+  for (const name of aliases) bench.ask(name, "AAAA");
+  const { answers } = bench.ask(reverseOf(ECDSA_HIT), "PTR");
+  assert.deepEqual(
+    answers.map((r: Packet) => r.data),
+    aliases.toReversed().slice(0, 8),
+  );
+  bench.ask("n3.example", "AAAA");
+  assert.equal(bench.ask(reverseOf(ECDSA_HIT), "PTR").answers[0].data, "n3.example");
+});
+
+Deno.test("DNS-030 a HIT of our own is answered like any other", () => {
+  const bench = new ProxyBench(zone());
+  bench.zone.records[0]!.data = hipRdata(4, EDDSA_HIT, EDDSA_KEY);
+  assert.equal(addresses(bench.ask("www.example", "AAAA"))[0], formatHit(EDDSA_HIT));
+});
+
+Deno.test("DNS-188 a name of a search list costs one question per type, however often it is asked", () => {
+  const bench = new ProxyBench(zone());
+  for (let i = 0; i < 5; i++) {
+    for (const type of ["A", "AAAA"]) {
+      assert.equal(bench.ask("www.office.example", type, { id: i }).rcode, "NXDOMAIN");
+    }
+  }
+  const types = bench.asked.map(({ question }) => question.questions[0].type);
+  assert.deepEqual(types.sort(), ["A", "A", "AAAA", "HIP"]);
+});
+
+Deno.test("DNS-235 no name that somebody asks for is in a line above level debug", () => {
+  const bench = new ProxyBench(zone());
+  bench.zone.records[0]!.data = hipRdata(3, parseIpAddress("2001:22::1"), ECDSA_KEY);
+  for (const type of ["A", "AAAA", "HIP", "PTR", "MX"]) bench.ask("www.example", type);
+  bench.zone.rcodes = new Map([["AAAA", "SERVFAIL"]]);
+  bench.ask("other.example", "AAAA");
+  const above = bench.log.filter((line) => !line.startsWith("debug"));
+  assert.equal(above.length, 1);
+  assert.ok(!/example/.test(above.join()));
 });

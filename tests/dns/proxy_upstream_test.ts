@@ -166,3 +166,31 @@ Deno.test("DNS-134 equal questions in flight share one upstream query per type",
   bench.advance(4000);
   assert.equal(bench.answers.length, 5);
 });
+
+Deno.test("DNS-174 a server that refuses is asked last for 60 s, and is asked all the same when all do", () => {
+  const bench = new ProxyBench(zone(), 2);
+  const honest = bench.upstream;
+  bench.upstream = (request) => {
+    const answer = honest(request)!;
+    if (request.server.address === "192.0.2.1") answer[3] = (answer[3]! & 0xf0) | 5;
+    return answer;
+  };
+  const asked = (name: string) => {
+    bench.asked.length = 0;
+    bench.ask(name, "MX");
+    return bench.asked.map(({ request }) => request.server.address);
+  };
+  assert.deepEqual(asked("a.example"), ["192.0.2.1", "192.0.2.2"]);
+  assert.deepEqual(asked("b.example"), ["192.0.2.2"]);
+  bench.advance(59_000);
+  assert.deepEqual(asked("c.example"), ["192.0.2.2"]);
+  bench.advance(1000);
+  assert.deepEqual(asked("d.example"), ["192.0.2.1", "192.0.2.2"]);
+  bench.upstream = (request) => {
+    const answer = honest(request)!;
+    answer[3] = (answer[3]! & 0xf0) | 5;
+    return answer;
+  };
+  assert.equal(asked("e.example").length, 2);
+  assert.equal(asked("f.example").length, 2);
+});

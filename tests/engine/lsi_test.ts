@@ -433,3 +433,24 @@ Deno.test("DNS-078 a packet to an LSI counts as its use", () => {
   pair.sendInner(a, udp(scene));
   assert.ok(bob.lastUse >= 100_000);
 });
+
+Deno.test("a datagram that a data thread delivered as IPv6, though IPv4 alone waits at its port, is followed by others as IPv4", () => {
+  const { pair, a, b } = makeServerScene();
+  const datagram = buildUdpDatagram(a.hit, 4000, b.hit, 54, DATA);
+  const packet = buildIpv6Packet(a.hit, b.hit, 17, datagram);
+  pair.sendInner(a, packet);
+  assert.deepEqual(b.delivered.at(-1), packet);
+  // By now a program listens there; the system has not seen the datagram as IPv4.
+  b.engine.lsis.hasIpv4Server = (protocol, port) => protocol === 17 && port === 54;
+  const received = a.delivered.length;
+  pair.sendInner(b, buildIcmpv6Unreachable(packet, b.hit, 4));
+  assert.equal(a.delivered.length, received, "the peer does not hear of it");
+  assert.equal(b.engine.status().drops["lsi-redirected"], 1);
+  pair.sendInner(a, packet);
+  assert.equal(b.delivered.at(-1)![0]! >> 4, 4);
+  // Where nobody waits the peer is told.
+  b.engine.lsis.hasIpv4Server = () => false;
+  const other = buildIpv6Packet(a.hit, b.hit, 17, buildUdpDatagram(a.hit, 4000, b.hit, 55, DATA));
+  pair.sendInner(b, buildIcmpv6Unreachable(other, b.hit, 4));
+  assert.equal(a.delivered.length, received + 1);
+});

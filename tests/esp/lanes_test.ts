@@ -393,3 +393,32 @@ Deno.test("A slot is free again when a thread had no room to say so at first", (
   world.hear();
   assert.equal(world.forOutbound.lentCount, 0);
 });
+
+Deno.test("What may be for programs of IPv4, and that nobody has a UDP port, is the engine's to judge", () => {
+  const world = makeWorld();
+  const { inbound, outbound } = lendable();
+  world.forInbound.take(inbound);
+  world.forOutbound.take(outbound);
+  obey(world);
+  const receive = (octets: Uint8Array) => {
+    const sealed = bufferOf(octets);
+    assert.equal(world.outbound.handleTunPacket(sealed, true), "transmit");
+    sealed.path.protocol = 50;
+    return world.inbound.handleDatagram(NOW, sealed);
+  };
+  const packet = innerPacket(new Uint8Array(8));
+  assert.equal(receive(packet), "deliver");
+  inbound.mayBeForIpv4 = true;
+  assert.equal(receive(packet), "consumed");
+  assert.deepEqual([world.hear(), world.passedOn.at(-1)], [["inner packet"], packet]);
+  inbound.mayBeForIpv4 = false;
+  assert.equal(receive(packet), "deliver");
+
+  const quoted = innerPacket(new Uint8Array(8), { nextHeader: 17 });
+  const error = (code: number) =>
+    innerPacket(Uint8Array.of(1, code, 0, 0, 0, 0, 0, 0, ...quoted), { nextHeader: 58 });
+  const unreachable = bufferOf(error(4));
+  assert.equal(world.outbound.handleTunPacket(unreachable, false), "consumed");
+  assert.deepEqual([world.hear(), world.passedOn.at(-1)], [["packet"], error(4)]);
+  assert.equal(world.outbound.handleTunPacket(bufferOf(error(3)), false), "transmit");
+});
