@@ -125,13 +125,15 @@ export class Contacts {
    * A packet from `address` belongs to no association: who has lost its state may start an exchange
    * with a peer that has not (RFC 7401 §4.3).
    *
+   * @param port The UDP port that it came from, 0 without UDP: a NAT may have given another one since.
    * @param peerHit Who it says it is from; undefined for data, which does not say.
    */
-  meetAgain(now: Instant, address: Uint8Array, peerHit?: Uint8Array): void {
+  meetAgain(now: Instant, address: Uint8Array, port: number, peerHit?: Uint8Array): void {
     const former = this.#takeFormer(now, address, peerHit);
     if (former === undefined) return;
     const association = this.#owner.ensure(former.localHit, former.peerHit);
     if (association === undefined) return;
+    this.#note(now, { ...former, peerPort: port });
     this.#reunions.add(association);
     association.initiate(now, { why: "the peer uses an association of an earlier run" });
   }

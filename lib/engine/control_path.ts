@@ -43,7 +43,7 @@ export interface ControlPathParts {
   /** Whether exchanges with a peer may not pass over what a packet of it came by. */
   refusesTransport(peerHit: Uint8Array, addresses: AddressPair): boolean;
   /** An UPDATE of no association: a peer may not know yet that this host has lost its state. */
-  meetAgain(now: Instant, address: Uint8Array, peerHit: Uint8Array): void;
+  meetAgain(now: Instant, addresses: AddressPair, peerHit: Uint8Array): void;
   transmit(packet: OutgoingPacket): void;
   /** Counts a packet that is not used. */
   drop(now: Instant, reason: DropReason, detail: string): void;
@@ -107,7 +107,7 @@ export class ControlPath {
         // A stranger's packet takes nothing from the share of a peer.
         if (association === undefined) {
           if (packet.packetType === PACKET.UPDATE) {
-            this.#parts.meetAgain(now, addresses.peer, peerHit);
+            this.#parts.meetAgain(now, addresses, peerHit);
           }
           return "hip-no-association";
         }
@@ -166,7 +166,7 @@ export class ControlPath {
 const BEGINNINGS: ReadonlySet<number> = new Set([PACKET.I1, PACKET.R1, PACKET.I2]);
 
 /** Views of where a datagram came from and came to. */
-function addressesOf({ protocol, localAddress, peerAddress, peerPort }: PacketPath) {
+export function addressesOf({ protocol, localAddress, peerAddress, peerPort }: PacketPath) {
   const port = protocol === NEXT_HEADER.udp ? peerPort : 0;
   return { local: localAddress, peer: peerAddress, peerPort: port };
 }

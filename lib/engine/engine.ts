@@ -47,7 +47,7 @@ import type {
 } from "./effects.ts";
 import { Contacts } from "./contacts.ts";
 import { Chronicle } from "./chronicle.ts";
-import { ControlPath } from "./control_path.ts";
+import { addressesOf, ControlPath } from "./control_path.ts";
 import { DataPath, type ThreadSide } from "./data_path.ts";
 import type { EngineOptions } from "./engine_options.ts";
 import { IcmpInput } from "./icmp_input.ts";
@@ -512,7 +512,8 @@ export class Engine {
         deliver: (packet) => this.#outbox.deliveries.push(packet),
         spent: (now, sa) => this.#associations.closeUsedUp(now, sa),
         unknownSpi: (now, buffer) => {
-          this.contacts.meetAgain(now, buffer.path.peerAddress);
+          const { peer, peerPort } = addressesOf(buffer.path);
+          this.contacts.meetAgain(now, peer, peerPort);
           if (!this.#settings.icmpToStrangers) return;
           this.#controlPath.answerDrop(now, buffer, "esp-unknown-spi");
         },
@@ -539,7 +540,8 @@ export class Engine {
       logger,
       isLocal: (hit) => this.#isLocal(hit),
       ensureAssociation: (localHit, peerHit) => this.#ensureAssociation(localHit, peerHit),
-      meetAgain: (now, address, peerHit) => this.contacts.meetAgain(now, address, peerHit),
+      meetAgain: (now, { peer, peerPort = 0 }, peerHit) =>
+        this.contacts.meetAgain(now, peer, peerPort, peerHit),
       transmit: (packet) => this.#outbox.transmits.push(packet),
       drop: (now, reason, detail) => this.#outbox.drop(now, reason, detail),
     });

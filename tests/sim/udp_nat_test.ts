@@ -206,3 +206,19 @@ Deno.test("a public host that has lost its state meets a host behind a NAT again
   assert.ok(isAnswered(world, alice, bob));
   assert.ok(isAnswered(world, bob, alice));
 });
+
+Deno.test("it meets it again under another port of the NAT too: what it hears says which one", () => {
+  const { world, alice, bob, nat } = makeNatWorld();
+  assert.ok(isAnswered(world, alice, bob));
+  const contacts = bob.engine.contacts.list();
+  bob.restart();
+  bob.engine.contacts.restore(world.now, contacts);
+  world.advance(seconds(1));
+  nat.rebind([FIRST]);
+  alice.application.ping(bob);
+  world.advance(seconds(1));
+  assert.equal(bob.associationWith(alice)!.role, "initiator");
+  assert.equal(whereabouts(bob, alice), `${FIRST} 40001`);
+  assert.ok(isAnswered(world, alice, bob));
+  assert.ok(isAnswered(world, bob, alice));
+});
