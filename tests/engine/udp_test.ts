@@ -433,6 +433,19 @@ Deno.test("an association without UDP sends no keepalive, and an end without ass
   assert.deepEqual(inUdp.wire, []);
 });
 
+Deno.test("an idle association in UDP wakes its engine for keepalives and for nothing else", () => {
+  const pair = established();
+  const { a } = pair;
+  const start = pair.now;
+  pair.advance(seconds(31));
+  const wakes: number[] = [];
+  for (let next = a.engine.nextTimeout()!; next - start < 200_000; next = a.engine.nextTimeout()!) {
+    wakes.push((next - start) / 1000);
+    pair.advance(milliseconds(next - pair.now));
+  }
+  assert.deepEqual(wakes, [45, 60, 75, 90, 105, 120, 135, 150, 165, 180, 195]);
+});
+
 Deno.test("NAT-028 keepalives are no sign of life: a silent peer is found out, and an unused association ends", () => {
   const silent = established();
   silent.advance(seconds(31));
