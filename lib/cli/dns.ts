@@ -1,9 +1,10 @@
-/** `hip dns`: puts this host's HIP records into its zone, by a signed dynamic update. */
+/** `hip dns`: this host's HIP records in its zone, by a signed dynamic update; the proxy's cache. */
 
 import type { Command } from "commander";
 import { UserError } from "../base/errors.ts";
 import type { TsigKey } from "../dns/tsig.ts";
 import { parseTsigKey } from "../dns/tsig_key_file.ts";
+import { ApiClient } from "../runtime/api_client.ts";
 import { systemProblem } from "../runtime/atomic_file.ts";
 import { findTarget, sendUpdate } from "../runtime/dns_update.ts";
 import { resolverPathsOf } from "../runtime/repair.ts";
@@ -40,7 +41,7 @@ interface UpdateOptions {
 
 export function registerDns(program: Command, context: CliContext): void {
   const dns = program.command("dns")
-    .description("publish this host in DNS")
+    .description("publish this host in DNS, and empty the cache of the proxy")
     .addHelpText("after", example("sudo hip dns update --as www.example.org --key-file k.key"));
   dns.command("update")
     .description("replace the HIP records of this host in its zone (RFC 2136, TSIG)")
@@ -62,6 +63,13 @@ export function registerDns(program: Command, context: CliContext): void {
     )
     .action(async (name: string | undefined, options: UpdateOptions, command: Command) => {
       context.output.print(await update(name, options, command, context));
+    });
+  dns.command("flush")
+    .description("have the proxy forget what DNS servers have said")
+    .addHelpText("after", example("sudo hip dns flush"))
+    .action(async (_options: unknown, command: Command) => {
+      await ApiClient.ask(pathsOf(command, context).socketFile, "flush");
+      context.output.print("The DNS cache is empty.");
     });
 }
 

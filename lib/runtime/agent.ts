@@ -115,8 +115,16 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
 
   // 3. The packet paths and the host.
   const events = new Set<(event: EngineEvent) => void>();
+  let addressesChanged = () => {};
   const usesLibcrypto = espProvider.name === "libcrypto";
-  const path = openPath({ ...surroundings, engine, jobs, usesLibcrypto, events }, undo);
+  const path = openPath({
+    ...surroundings,
+    engine,
+    jobs,
+    usesLibcrypto,
+    onLocators: () => addressesChanged(),
+    events,
+  }, undo);
   const { loop, fault, lsis } = path;
   undo.push("Closing all associations", () => closeAssociations(engine, loop));
 
@@ -134,6 +142,7 @@ async function assemble(surroundings: Surroundings, undo: UndoStack): Promise<Ag
     logger,
   }, undo);
 
+  addressesChanged = () => names.flush();
   events.add((event) => {
     if (event.kind !== "state") return;
     if (event.to === "E-FAILED") names.noteUnreachable(event.peerHit);
@@ -282,6 +291,7 @@ function makeApiAgent(parts: Parts): ApiAgent {
     },
     lookup: (name) => names.lookup(name),
     reloadHosts: () => names.reloadHosts(),
+    flushNames: () => names.flush(),
     shutdown: parts.shutdown,
     onEvent: (listener) => {
       events.add(listener);

@@ -60,6 +60,8 @@ export interface ApiAgent {
   lookup(name: string): Promise<LookupReport>;
   /** Reads the hosts file anew; the number of names in it. */
   reloadHosts(): number;
+  /** Forgets what DNS servers have said. */
+  flushNames(): void;
   /** Ends the agent in good order, after the answer was sent. */
   shutdown(): void;
   /** Calls `listener` for every event until the function returned is called. */
@@ -119,6 +121,10 @@ const HANDLERS: { readonly [method: string]: Handler } = {
   },
   lookup: (agent, params) => agent.lookup(textOf(params, "name")),
   reload: (agent) => ({ names: agent.reloadHosts() }),
+  flush: (agent) => {
+    agent.flushNames();
+    return {};
+  },
   events: () => ({}),
   down: (agent) => agent.shutdown(),
 };

@@ -77,6 +77,8 @@ export interface LoopOptions {
   readonly onEvent?: (event: EngineEvent) => void;
   /** Called once, when the first data packet has passed here: data threads may be wanted. */
   readonly onFirstData?: () => void;
+  /** Called when the host has other addresses than before, and at the start. */
+  readonly onLocators?: () => void;
 }
 
 export class Loop {
@@ -359,6 +361,7 @@ export class Loop {
     const { engine, sockets, monitor } = this.#options;
     for (const socket of sockets) socket.setLocators(monitor.locators);
     engine.handleLocatorsChanged(now, monitor.locators);
+    this.#options.onLocators?.();
     this.#carryOut();
   }
 

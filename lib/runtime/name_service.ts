@@ -149,6 +149,11 @@ export class NameService {
     return this.#watcher.load();
   }
 
+  /** Forgets what DNS servers have said: the network is another one, or the user says so. */
+  flush(): void {
+    this.#proxy.flushCache();
+  }
+
   /** Names of a HIT that did not answer are answered without it for a while. */
   noteUnreachable(hit: Uint8Array): void {
     this.#proxy.noteUnreachable(this.#options.now(), hit);

@@ -38,6 +38,8 @@ export interface PacketPathOptions {
   readonly jobs: JobRunner;
   /** Whether ESP is computed by libcrypto, by data threads too. */
   readonly usesLibcrypto: boolean;
+  /** Called when the host has other addresses than before, and at the start. */
+  readonly onLocators: () => void;
   /** Everybody who hears of the engine's events. */
   readonly events: Set<(event: EngineEvent) => void>;
   readonly logger: Logger;
@@ -100,6 +102,7 @@ export function openPath(options: PacketPathOptions, undo: UndoStack): PacketPat
       for (const listener of events) listener(event);
     },
     onFirstData: () => threads.start(),
+    onLocators: options.onLocators,
   });
   threads.onChange = (running) => {
     tun.isReadElsewhere = running !== undefined;

@@ -84,6 +84,7 @@ function fakeAgent(changes: Partial<ApiAgent> = {}): ApiAgent {
     echo: () => Promise.resolve(0.7),
     lookup: () => Promise.resolve(LOOKUP),
     reloadHosts: () => 3,
+    flushNames: () => {},
     shutdown: () => {},
     onEvent: () => () => {},
     ...changes,
@@ -228,6 +229,10 @@ Deno.test("eventReport() turns a list of addresses into text", () => {
 Deno.test("handleRequest() answers with results and with named refusals", async () => {
   const agent = fakeAgent();
   assert.deepEqual(await ask(agent, "reload"), { id: 7, ok: true, result: { names: 3 } });
+  let flushes = 0;
+  const flushing = fakeAgent({ flushNames: () => flushes++ });
+  assert.deepEqual(await ask(flushing, "flush"), { id: 7, ok: true, result: {} });
+  assert.equal(flushes, 1);
   assert.equal((await refused(agent, "nonsense")).code, "unknown-method");
   assert.equal((await refused(agent, "toString")).code, "unknown-method");
   assert.equal((await refused(agent, "close", {})).code, "bad-request");

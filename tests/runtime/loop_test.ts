@@ -88,6 +88,7 @@ function makeWorld() {
   const jobs = new FakeJobRunner(() => ({ kind: "verify-r1" }));
   const monitor = { locators: [] as LocalLocator[], drain: () => false };
   const events: EngineEvent[] = [];
+  const told: number[] = [];
   const loop = new Loop({
     engine,
     tun,
@@ -98,8 +99,9 @@ function makeWorld() {
     jobs,
     logger: SILENT,
     onEvent: (event) => events.push(event),
+    onLocators: () => told.push(monitor.locators.length),
   });
-  return { engine, tun, hip, esp, icmp, readiness, clock, jobs, monitor, loop, events };
+  return { engine, tun, hip, esp, icmp, readiness, clock, jobs, monitor, loop, events, told };
 }
 
 /** Runs until the loop has slept `sleeps` times and would sleep again; then stops it. */
@@ -289,7 +291,7 @@ Deno.test("A timeout set from outside that comes before the end of the sleep sho
   await running;
 });
 
-Deno.test("New locators reach every socket and the engine", async () => {
+Deno.test("New locators reach every socket and the engine, and others are told", async () => {
   const world = makeWorld();
   const locator = { address: OURS, interfaceIndex: 2, prefixLength: 64, isDefault: true };
   let isChanged = false;
@@ -301,6 +303,7 @@ Deno.test("New locators reach every socket and the engine", async () => {
   };
   await runUntilAsleep(world);
   assert.deepEqual(world.engine.calls, ["locators 0", "locators 1"]);
+  assert.deepEqual(world.told, [0, 1]);
   assert.deepEqual(world.hip.locators, [locator]);
   assert.deepEqual(world.esp.locators, [locator]);
 });
