@@ -312,17 +312,25 @@ export class DataPath implements ThreadSide {
     if (reason === "esp-dummy") this.#drops.count(reason);
     else if (reason !== undefined) return this.#refuse(now, buffer, reason);
     if (sa.isRekeyDue) this.#askForRekey(now, sa);
-    if (this.#awaitingData.size > 0) {
-      const awaiting = this.#awaitingData.get(spi);
-      this.#awaitingData.delete(spi);
-      awaiting?.handleData(now, spi);
+    if (sa.isAwaited) {
+      sa.isAwaited = false;
+      this.#noteArrival(now, spi);
     }
     if (reason !== undefined) return "consumed";
     const outcome = this.handleInnerPacket(now, buffer);
-    if (this.#offload !== undefined && sa.isFormKnown && !this.#isForIpv4(sa)) {
-      this.#offload.takeInbound(sa);
-    }
+    this.#lendInbound(sa);
     return outcome;
+  }
+
+  #lendInbound(sa: InboundSa): void {
+    if (this.#offload === undefined || !sa.isFormKnown || this.#isForIpv4(sa)) return;
+    this.#offload.takeInbound(sa);
+  }
+
+  #noteArrival(now: Instant, spi: number): void {
+    const awaiting = this.#awaitingData.get(spi);
+    this.#awaitingData.delete(spi);
+    awaiting?.handleData(now, spi);
   }
 
   /** See `ThreadSide`. */
@@ -382,6 +390,7 @@ export class DataPath implements ThreadSide {
   handleNews(now: Instant, sa: InboundSa | OutboundSa, news: SaNews): void {
     if (news === "unwatched") this.#owner.unwatched(now, sa as OutboundSa);
     else if (news === "rekey-due") this.#askForRekey(now, sa);
+    else if (news === "arrived") this.#noteArrival(now, sa.spi);
     else this.#owner.spent(now, sa);
   }
 
@@ -392,9 +401,20 @@ export class DataPath implements ThreadSide {
 
   // ---- SAs -------------------------------------------------------------------------------------
 
-  /** Calls `handleData` once, when the first right packet has come in on an SA. */
-  awaitData({ spi }: InboundSa, association: AssociationHandle): void {
-    this.#awaitingData.set(spi, association);
+  /**
+   * Calls `handleData` once, when the first right packet has come in on an SA. One that follows
+   * another of the same peer is lent before that: packets that came by two ways would overtake each
+   * other by more than the replay window.
+   */
+  awaitData(sa: InboundSa, association: AssociationHandle): void {
+    this.#awaitingData.set(sa.spi, association);
+    sa.isAwaited = true;
+    this.#lendInbound(sa);
+  }
+
+  /** A new SA is in force for a peer that was sent to before. */
+  lendSuccessor(now: Instant, sa: OutboundSa): void {
+    if (!sa.isOffloaded) this.#lend(now, sa);
   }
 
   /** Takes SAs out of the data path and wipes their keys. */

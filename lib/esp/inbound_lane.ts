@@ -91,7 +91,7 @@ export class InboundLane extends Lane<InboundSa> {
     if (!sa.isActive || buffer.path.isFragment) return this.passOn(buffer);
     const reason = decapsulate(sa, buffer);
     if (reason !== undefined) return this.#refuse(now, lent, reason, buffer);
-    this.#noteLimits(lent);
+    this.#noteRight(lent);
     if (
       isTcpSyn(buffer) || sa.mayBeForIpv4 || (this.#isReplyAwaited() && isEchoReply(buffer))
     ) {
@@ -112,7 +112,7 @@ export class InboundLane extends Lane<InboundSa> {
     reason: DropReason,
     { bytes, start, path }: PacketBuffer,
   ): "consumed" {
-    if (reason === "esp-dummy") this.#noteLimits(lent);
+    if (reason === "esp-dummy") this.#noteRight(lent);
     if (auditEventOf(reason) !== undefined && this.#refusals.allow(now)) {
       const [spi, sequence] = [espSpi(bytes, start), espSequence(bytes, start)];
       this.report(writeRefusal(this.reports, reason, spi, sequence, path));
@@ -120,8 +120,10 @@ export class InboundLane extends Lane<InboundSa> {
     return this.drop(reason);
   }
 
-  #noteLimits(lent: LentSa<InboundSa>): void {
+  /** What the engine wants to know of a packet that was right. */
+  #noteRight(lent: LentSa<InboundSa>): void {
     const { sa } = lent;
+    if (sa.isAwaited && this.tell(lent, "arrived")) sa.isAwaited = false;
     if (sa.isRekeyDue && this.tell(lent, "rekey-due")) sa.rekeyLimits = NO_REKEY_LIMITS;
   }
 

@@ -134,7 +134,7 @@ export function readSlot(ring: RingReader): number {
   return ring.word(ring.start);
 }
 
-const NEWS: readonly SaNews[] = ["unwatched", "rekey-due", "spent"];
+const NEWS: readonly SaNews[] = ["unwatched", "rekey-due", "spent", "arrived"];
 
 export function writeNews(ring: RingWriter, slot: number, news: SaNews): boolean {
   const at = ring.reserve(RECORD.news, 8);

@@ -18,7 +18,7 @@ export interface SaOffload {
   /** Lends an SA to the thread that sends. @returns False when it has no room: it stays here. */
   takeOutbound(sa: OutboundSa): boolean;
 
-  /** The same for the thread that receives; its first packet has been opened here. */
+  /** The same for the thread that receives; it is known in which form the peer's ICVs are. */
   takeInbound(sa: InboundSa): boolean;
 }
 
@@ -42,4 +42,6 @@ export type SaNews =
   /** It has reached a limit from which on it must be replaced. */
   | "rekey-due"
   /** It carries nothing any more. */
-  | "spent";
+  | "spent"
+  /** The first packet has come, for which somebody waits. */
+  | "arrived";

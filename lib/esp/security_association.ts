@@ -72,7 +72,9 @@ const REKEY_SEQUENCE = 31;
 const HARD_OCTETS = 33;
 /** Whether packets may be for programs that know only IPv4. */
 const FOR_IPV4 = 35;
-const BLOCK_WORDS = 36;
+/** Whether somebody waits for the first packet. */
+const AWAITED = 36;
+const BLOCK_WORDS = 37;
 
 /** Values of the active flag; an SA that is spent stays so. */
 const INACTIVE = 0;
@@ -460,6 +462,15 @@ export class InboundSa extends SecurityAssociation {
   override moveTo(words: Uint32Array, onWiped?: () => void): void {
     super.moveTo(words, onWiped);
     this.#window = new ReplayWindow(words, BLOCK_WORDS, this.#window.size);
+  }
+
+  /** Whether somebody waits for the first packet that is right. */
+  get isAwaited(): boolean {
+    return this.words[AWAITED] !== 0;
+  }
+
+  set isAwaited(isAwaited: boolean) {
+    this.words[AWAITED] = isAwaited ? 1 : 0;
   }
 
   /** Whether packets may be for programs that know only IPv4: the engine then looks at each. */
