@@ -28,9 +28,13 @@ const CLOSE_EVERY_MS = 5 * MINUTE_MS;
 /** How much more memory an agent may have at the end than after a quarter of the time. */
 const MOST_GROWTH = 1.05;
 
+/** Fewer samples say nothing about memory. */
+const FEWEST_SAMPLES = 8;
+
 /**
- * Packets that are under way when keys change or an association ends belong to nobody any more; and
- * a full load is full when queues overflow. Everything else has to be explained.
+ * Packets that are under way when keys change or an association ends belong to nobody any more; both
+ * ends may begin anew at once, and send again what was answered late; and a full load is full when
+ * queues overflow. Everything else has to be explained.
  */
 const EXPECTED = new Set([
   "esp-unknown-spi",
@@ -39,6 +43,9 @@ const EXPECTED = new Set([
   "staged-overflow",
   "thread-busy",
   "send-failed",
+  "hip-replayed",
+  "hip-wrong-state",
+  "hip-tie-break",
 ]);
 
 interface Sample {
@@ -69,9 +76,10 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? NaN;
 }
 
-/** Whether the second half of the samples is where the second quarter was. */
+/** Whether the last quarter of the samples is where the second was. */
 function isFlat(values: readonly number[]): boolean {
-  const quarter = Math.max(1, values.length >> 2);
+  if (values.length < FEWEST_SAMPLES) return true;
+  const quarter = values.length >> 2;
   const before = median(values.slice(quarter, 2 * quarter));
   const after = median(values.slice(-quarter));
   return after <= before * MOST_GROWTH;
