@@ -98,9 +98,9 @@ export function associationServices(parts: AssociationServiceParts): Association
     lastR1: () => desk.lastR1,
     allocateSpi: () => dataPath.saDatabase.allocateSpi(random),
     releaseSpi: (spi) => dataPath.saDatabase.releaseSpi(spi),
-    rekeyed: (now, { peerHit, security }, isNewKeymat) => {
-      if (security !== undefined) dataPath.lendSuccessor(now, security.outbound);
-      chronicle.rekeyed(peerHit, isNewKeymat);
+    rekeyed: (now, association, isNewKeymat) => {
+      dataPath.lendSuccessor(now, association);
+      chronicle.rekeyed(association.peerHit, isNewKeymat);
     },
   };
 }

@@ -18,7 +18,7 @@ import { InnerFragments, isInnerFragment } from "../esp/inner_fragments.ts";
 import type { Refusal } from "../esp/lane_records.ts";
 import { isPathMtuInForce } from "../esp/path_mtu.ts";
 import { SaDatabase } from "../esp/sa_database.ts";
-import type { DatagramOutcome, SaNews, SaOffload, TunOutcome } from "../esp/sa_offload.ts";
+import type { SaNews, SaOffload } from "../esp/sa_offload.ts";
 import { type InboundSa, NO_REKEY_LIMITS, type OutboundSa } from "../esp/security_association.ts";
 import type { Association } from "../hip/association.ts";
 import type { ControlSettings } from "../hip/constants.ts";
@@ -65,8 +65,6 @@ export interface DataPathOwner {
   staged(now: Instant, localHit: Uint8Array, peerHit: Uint8Array, packets: number): void;
   /** Sends an ESP packet that had waited. */
   transmit(packet: OutgoingPacket): void;
-  /** Gives an inner packet that had waited to the data thread that works on its SA. */
-  passOn(packet: Uint8Array): void;
   /** Hands an inner packet to the applications. */
   deliver(packet: Uint8Array): void;
   /** An SA carries nothing any more: its numbers or its keys are used up. */
@@ -133,7 +131,7 @@ export class DataPath implements ThreadSide {
   // ---- outbound --------------------------------------------------------------------------------
 
   /** See `Engine.handleTunPacket`. */
-  handleTunPacket(now: Instant, buffer: PacketBuffer): TunOutcome {
+  handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
     const { bytes, start } = buffer;
     if (this.#lsiPath.isUsed && isIpv4Packet(buffer)) return this.#handleIpv4(now, buffer);
     if (buffer.length < IPV6_HEADER || bytes[start]! >> 4 !== 6) {
@@ -153,7 +151,7 @@ export class DataPath implements ThreadSide {
   }
 
   /** RFC 7401 §6.1 step 2: local policy names a source, then all is as if the packet had had it. */
-  #chooseSource(now: Instant, buffer: PacketBuffer): TunOutcome {
+  #chooseSource(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
     const { bytes, start } = buffer;
     const peerHit = bytes.slice(start + INNER_DESTINATION, start + INNER_DESTINATION + 16);
     const localHit = isHit(peerHit) ? this.#owner.localHitFor(peerHit) : undefined;
@@ -164,7 +162,7 @@ export class DataPath implements ThreadSide {
   }
 
   /** A program that knows only IPv4 has written to an LSI. */
-  #handleIpv4(now: Instant, buffer: PacketBuffer): TunOutcome {
+  #handleIpv4(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
     const outcome = this.#lsiPath.fromApplication(now, buffer);
     if (outcome === "waiting") return "consumed";
     if (typeof outcome === "string") return this.#drop(outcome);
@@ -179,15 +177,18 @@ export class DataPath implements ThreadSide {
     return this.saDatabase.outboundFor(bytes, source, bytes, destination);
   }
 
-  #sendIfItFits(now: Instant, sa: OutboundSa, buffer: PacketBuffer): TunOutcome {
+  #sendIfItFits(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
     if (isTcpSyn(buffer)) lowerMss(buffer, sa.innerLimit);
     return buffer.length > sa.innerLimit && isPathMtuInForce(sa, now)
       ? this.#refuseTooBig(now, sa, buffer)
       : this.#send(now, sa, buffer);
   }
 
-  #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): TunOutcome {
-    if (sa.isOffloaded || this.#lend(now, sa)) return "offloaded";
+  #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
+    if (sa.isOffloaded || this.#lend(now, sa)) {
+      this.#offload?.passOutbound(sa, buffer);
+      return "consumed";
+    }
     const reason = encapsulate(sa, buffer);
     if (sa.isRekeyDue) this.#askForRekey(now, sa);
     if (!sa.isWatched) this.#owner.unwatched(now, sa);
@@ -199,10 +200,10 @@ export class DataPath implements ThreadSide {
   }
 
   /** Lends an SA to a data thread, once there is somebody to look after what it sends. */
-  #lend(now: Instant, sa: OutboundSa): boolean {
+  #lend(now: Instant, sa: OutboundSa, beside?: InboundSa): boolean {
     if (this.#offload === undefined) return false;
     if (!sa.isWatched) this.#owner.unwatched(now, sa);
-    return sa.isWatched && this.#offload.takeOutbound(sa);
+    return sa.isWatched && this.#offload.takeOutbound(sa, beside);
   }
 
   /** What waits for an SA, or finds one that is at its end: then another one is negotiated. */
@@ -225,7 +226,7 @@ export class DataPath implements ThreadSide {
    * ESP is for whole datagrams (RFC 4303 §3.3.4). One that was cut up here may be cut up again
    * behind ESP, by the system: nobody is told that it is too big.
    */
-  #handleFragment(now: Instant, buffer: PacketBuffer): TunOutcome {
+  #handleFragment(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
     const whole = this.#fragments.take(now, buffer.contents());
     if (typeof whole === "number") {
       for (let lost = 0; lost < whole; lost++) this.#drops.count("tun-fragment");
@@ -261,12 +262,12 @@ export class DataPath implements ThreadSide {
   releaseStaged({ localHit, peerHit, security }: AssociationHandle): void {
     if (security === undefined) return;
     for (const packet of this.#staging.release(localHit, peerHit)) {
-      if (security.outbound.isOffloaded) {
-        this.#owner.passOn(packet);
-        continue;
-      }
       const buffer = this.#scratch;
       buffer.load(packet);
+      if (security.outbound.isOffloaded) {
+        this.#offload?.passOutbound(security.outbound, buffer);
+        continue;
+      }
       const reason = encapsulate(security.outbound, buffer);
       if (reason === undefined) this.#owner.transmit(outgoingPacket(buffer));
       else this.#drops.count(reason);
@@ -297,7 +298,7 @@ export class DataPath implements ThreadSide {
   // ---- inbound ---------------------------------------------------------------------------------
 
   /** See `Engine.handleDatagram`; `buffer` holds ESP. */
-  handleEsp(now: Instant, buffer: PacketBuffer): DatagramOutcome {
+  handleEsp(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
     if (buffer.length < ESP_HEADER_LENGTH) return this.#drop("esp-too-short");
     if (buffer.path.isFragment) return this.#refuse(now, buffer, "esp-fragment");
     const spi = espSpi(buffer.bytes, buffer.start);
@@ -306,7 +307,10 @@ export class DataPath implements ThreadSide {
       this.#owner.unknownSpi(now, buffer);
       return this.#refuse(now, buffer, "esp-unknown-spi");
     }
-    if (sa.isOffloaded && sa.isActive) return "offloaded";
+    if (sa.isOffloaded && sa.isActive) {
+      this.#offload?.passInbound(sa, buffer);
+      return "consumed";
+    }
     const reason = decapsulate(sa, buffer);
     if (reason === "esp-hard-limit") this.#owner.spent(now, sa);
     if (reason === "esp-dummy") this.#drops.count(reason);
@@ -322,9 +326,9 @@ export class DataPath implements ThreadSide {
     return outcome;
   }
 
-  #lendInbound(sa: InboundSa): void {
+  #lendInbound(sa: InboundSa, beside?: OutboundSa): void {
     if (this.#offload === undefined || !sa.isFormKnown || this.#isForIpv4(sa)) return;
-    this.#offload.takeInbound(sa);
+    this.#offload.takeInbound(sa, beside);
   }
 
   #noteArrival(now: Instant, spi: number): void {
@@ -409,12 +413,13 @@ export class DataPath implements ThreadSide {
   awaitData(sa: InboundSa, association: AssociationHandle): void {
     this.#awaitingData.set(sa.spi, association);
     sa.isAwaited = true;
-    this.#lendInbound(sa);
+    this.#lendInbound(sa, association.security?.outbound);
   }
 
-  /** A new SA is in force for a peer that was sent to before. */
-  lendSuccessor(now: Instant, sa: OutboundSa): void {
-    if (!sa.isOffloaded) this.#lend(now, sa);
+  /** New SAs are in force: what is sent to the peer goes on where it went before. */
+  lendSuccessor(now: Instant, { security }: AssociationHandle): void {
+    if (security === undefined || security.outbound.isOffloaded) return;
+    this.#lend(now, security.outbound, security.inbound);
   }
 
   /** Takes SAs out of the data path and wipes their keys. */

@@ -29,7 +29,6 @@ import { I2_ERRORS, Notifier } from "../hip/notify.ts";
 import { ResponderDesk } from "../hip/responder_desk.ts";
 import { permits, portsToTry, type Transport } from "../hip/transport.ts";
 import { TimerTable } from "../hip/timers.ts";
-import type { DatagramOutcome, TunOutcome } from "../esp/sa_offload.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { LsiTable } from "../identity/lsi.ts";
 import { PeerDirectory, type PeerMapping } from "../identity/peer_directory.ts";
@@ -196,9 +195,9 @@ export class Engine {
    * between LSIs.
    *
    * @returns "transmit" when `buffer` has become an ESP packet with its path filled in; "consumed"
-   *   when it was staged or dropped; "offloaded" where there are data threads: see `SaOffload`.
+   *   when it was staged or dropped, or a data thread has it (see `SaOffload`).
    */
-  handleTunPacket(now: Instant, buffer: PacketBuffer): TunOutcome {
+  handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed" {
     return this.#dataPath.handleTunPacket(now, buffer);
   }
 
@@ -209,7 +208,7 @@ export class Engine {
    * @returns "deliver" when `buffer` has become an inner packet for the applications: IPv6, or IPv4 for a
    *   flow that a program began with an LSI.
    */
-  handleDatagram(now: Instant, buffer: PacketBuffer): DatagramOutcome {
+  handleDatagram(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
     switch (buffer.path.protocol) {
       case NEXT_HEADER.esp:
         return this.#dataPath.handleEsp(now, buffer);
@@ -228,7 +227,7 @@ export class Engine {
     }
   }
 
-  #handleUdp(now: Instant, buffer: PacketBuffer): DatagramOutcome {
+  #handleUdp(now: Instant, buffer: PacketBuffer): "deliver" | "consumed" {
     switch (classifyUdp(buffer.bytes, buffer.start, buffer.end)) {
       case "esp":
         return this.#dataPath.handleEsp(now, buffer);
@@ -252,11 +251,6 @@ export class Engine {
   /** What data threads get and say. */
   get forThreads(): ThreadSide {
     return this.#dataPath;
-  }
-
-  /** An inner packet for the data thread that has its SA. */
-  pollPassedOn(): Uint8Array | undefined {
-    return this.#outbox.passedOn.shift();
   }
 
   // ---- jobs, timers, the host ------------------------------------------------------------------
@@ -508,7 +502,6 @@ export class Engine {
         staged: (at, localHit, peerHit, packets) =>
           this.#outbox.events.add({ kind: "staged", at, localHit, peerHit, packets }),
         transmit: (packet) => this.#outbox.transmits.push(packet),
-        passOn: (packet) => this.#outbox.passedOn.push(packet),
         deliver: (packet) => this.#outbox.deliveries.push(packet),
         spent: (now, sa) => this.#associations.closeUsedUp(now, sa),
         unknownSpi: (now, buffer) => {

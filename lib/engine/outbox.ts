@@ -12,8 +12,6 @@ export class Outbox {
   readonly transmits = new Queue<OutgoingPacket>();
   /** Inner packets, for applications. */
   readonly deliveries = new Queue<Uint8Array>();
-  /** Inner packets from applications, for a data thread. */
-  readonly passedOn = new Queue<Uint8Array>();
   readonly events = new EventLog();
   readonly #drops: DropCounters;
 

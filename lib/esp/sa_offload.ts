@@ -11,29 +11,28 @@
  * wiped or given back.
  */
 
+import type { PacketBuffer } from "../base/packet_buffer.ts";
 import type { InboundSa, OutboundSa } from "./security_association.ts";
 
-/** Data threads, as the engine sees them. */
+/** Data threads, as the engine sees them. There may be several pairs, each with SAs of its own. */
 export interface SaOffload {
-  /** Lends an SA to the thread that sends. @returns False when it has no room: it stays here. */
-  takeOutbound(sa: OutboundSa): boolean;
+  /**
+   * Lends an SA to a thread that sends.
+   *
+   * @param beside Of the same association, the other way: both are better in one pair.
+   * @returns False when there is no room: it stays here.
+   */
+  takeOutbound(sa: OutboundSa, beside?: InboundSa): boolean;
 
-  /** The same for the thread that receives; it is known in which form the peer's ICVs are. */
-  takeInbound(sa: InboundSa): boolean;
+  /** The same for a thread that receives; it is known in which form the peer's ICVs are. */
+  takeInbound(sa: InboundSa, beside?: OutboundSa): boolean;
+
+  /** Gives an inner packet to the thread that has its SA: right in every respect but that. */
+  passOutbound(sa: OutboundSa, buffer: PacketBuffer): void;
+
+  /** The same with an ESP packet. */
+  passInbound(sa: InboundSa, buffer: PacketBuffer): void;
 }
-
-/**
- * What became of a packet of an application. "transmit": it is an ESP packet now, its path filled
- * in. "offloaded": its SA is a data thread's, which is to get it as it is: an inner packet, right
- * in every respect but its SA. "consumed": it waits or was dropped.
- */
-export type TunOutcome = "transmit" | "offloaded" | "consumed";
-
-/**
- * The same for a packet from outside. "deliver": it is an inner packet now. "offloaded": as above,
- * an ESP packet.
- */
-export type DatagramOutcome = "deliver" | "offloaded" | "consumed";
 
 /** What a thread says of an SA that it works on. */
 export type SaNews =

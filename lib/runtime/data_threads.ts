@@ -23,11 +23,17 @@ import type { Bell, IpSocket, Platform, TunDevice } from "./ports.ts";
 /** How long a thread may take to end, in milliseconds. */
 const END_PATIENCE_MS = 2000;
 
-export interface DataThreadsOptions {
-  readonly platform: Pick<Platform, "makeBell" | "dataWorkerUrl">;
+/** What one pair of threads works on: a queue of the TUN device, and sockets of its own. */
+export interface PairSources {
   readonly tun: Pick<TunDevice, "descriptor" | "name" | "offload">;
   /** Those for ESP and UDP. */
   readonly sockets: readonly Pick<IpSocket, "descriptor" | "protocol" | "family">[];
+}
+
+export interface DataThreadsOptions {
+  readonly platform: Pick<Platform, "makeBell" | "dataWorkerUrl">;
+  /** At least one. */
+  readonly pairs: readonly PairSources[];
   /** Wakes the engine's thread. */
   readonly engineBell: Pick<Bell, "descriptor">;
   readonly usesLibcrypto: boolean;
@@ -36,24 +42,40 @@ export interface DataThreadsOptions {
   readonly onFailure: (why: string) => void;
 }
 
+/** A thread that sends and one that receives. */
+interface Pair {
+  readonly outbound: DataThread<OutboundSa>;
+  readonly inbound: DataThread<InboundSa>;
+}
+
 export class DataThreads implements SaOffload {
   /** What found no room on its way to a thread. */
   readonly #drops = new DropCounters();
-  readonly #switches: Int32Array<SharedArrayBuffer>;
-  readonly #outbound: DataThread<OutboundSa>;
-  readonly #inbound: DataThread<InboundSa>;
+  readonly #switches = makeSwitches();
+  readonly #pairs: readonly Pair[];
+  /** Where an SA was lent to. */
+  readonly #pairOf = new WeakMap<OutboundSa | InboundSa, Pair>();
+  /**
+   * The pair that is listened to. The system leads all packets of one peer to one pair: by the
+   * peer's address those from outside, and by the queue on which these were delivered those of
+   * applications. So an SA is lent to the pair that its packet came from, and a packet that comes
+   * by another pair goes there as well, only not so fast.
+   */
+  #current: Pair;
 
   private constructor(options: DataThreadsOptions) {
-    this.#switches = makeSwitches();
-    this.#outbound = new DataThread("outbound", options, this.#switches);
-    this.#inbound = new DataThread("inbound", options, this.#switches);
+    this.#pairs = options.pairs.map((sources) => ({
+      outbound: new DataThread("outbound", options, sources, this.#switches),
+      inbound: new DataThread("inbound", options, sources, this.#switches),
+    }));
+    this.#current = this.#pairs[0]!;
   }
 
   /** @throws {Error} When a thread does not come up; then none runs. */
   static async start(options: DataThreadsOptions): Promise<DataThreads> {
     const threads = new DataThreads(options);
     try {
-      await Promise.all([threads.#outbound.ready, threads.#inbound.ready]);
+      await Promise.all(threads.#all.map(({ ready }) => ready));
     } catch (error) {
       await threads.stop();
       throw error;
@@ -61,23 +83,44 @@ export class DataThreads implements SaOffload {
     return threads;
   }
 
-  takeOutbound(sa: OutboundSa): boolean {
+  /** Threads there are. */
+  get count(): number {
+    return 2 * this.#pairs.length;
+  }
+
+  get #all(): (DataThread<OutboundSa> | DataThread<InboundSa>)[] {
+    return this.#pairs.flatMap(({ outbound, inbound }) => [outbound, inbound]);
+  }
+
+  takeOutbound(sa: OutboundSa, beside?: InboundSa): boolean {
     // Where a link-local address is, only the engine's sockets know.
-    return !isLinkLocal(sa.peerAddress) && this.#outbound.lender.take(sa);
+    if (isLinkLocal(sa.peerAddress)) return false;
+    const pair = this.#pairFor(beside);
+    if (!pair.outbound.lender.take(sa)) return false;
+    this.#pairOf.set(sa, pair);
+    return true;
   }
 
-  takeInbound(sa: InboundSa): boolean {
-    return this.#inbound.lender.take(sa);
+  takeInbound(sa: InboundSa, beside?: OutboundSa): boolean {
+    const pair = this.#pairFor(beside);
+    if (!pair.inbound.lender.take(sa)) return false;
+    this.#pairOf.set(sa, pair);
+    return true;
   }
 
-  /** An inner packet for the thread that sends; it is on its way when `flush` was called. */
-  passOutbound(buffer: PacketBuffer): void {
-    if (!this.#outbound.lender.pass(buffer)) this.#drops.count("thread-busy");
+  #pairFor(beside: OutboundSa | InboundSa | undefined): Pair {
+    return (beside && this.#pairOf.get(beside)) ?? this.#current;
   }
 
-  /** The same with an ESP packet for the thread that receives. */
-  passInbound(buffer: PacketBuffer): void {
-    if (!this.#inbound.lender.pass(buffer)) this.#drops.count("thread-busy");
+  /** The packet is on its way when `flush` was called. */
+  passOutbound(sa: OutboundSa, buffer: PacketBuffer): void {
+    const { outbound } = this.#pairOf.get(sa) ?? this.#current;
+    if (!outbound.lender.pass(buffer)) this.#drops.count("thread-busy");
+  }
+
+  passInbound(sa: InboundSa, buffer: PacketBuffer): void {
+    const { inbound } = this.#pairOf.get(sa) ?? this.#current;
+    if (!inbound.lender.pass(buffer)) this.#drops.count("thread-busy");
   }
 
   /** Whether the agent waits for an echo reply: then these come by `innerPacket`. */
@@ -87,26 +130,32 @@ export class DataThreads implements SaOffload {
 
   /** Hears what the threads have to say, a bounded part of it. @returns Whether there was anything. */
   drain(buffer: PacketBuffer, outbound: LaneListener, inbound: LaneListener): boolean {
-    const fromOutbound = this.#outbound.lender.drain(buffer, outbound);
-    return this.#inbound.lender.drain(buffer, inbound) || fromOutbound;
+    let hasHeard = false;
+    for (const pair of this.#pairs) {
+      this.#current = pair;
+      if (pair.outbound.lender.drain(buffer, outbound)) hasHeard = true;
+      if (pair.inbound.lender.drain(buffer, inbound)) hasHeard = true;
+    }
+    this.#current = this.#pairs[0]!;
+    return hasHeard;
   }
 
   /** Wakes threads for which something was written. */
   flush(): void {
-    for (const { lender, bell } of [this.#outbound, this.#inbound]) {
+    for (const { lender, bell } of this.#all) {
       if (lender.takeHasWritten()) bell.ring();
     }
   }
 
   /** What was dropped by threads and on the way to them. */
   get drops(): readonly Partial<Record<DropReason, number>>[] {
-    return [this.#drops, this.#outbound.drops, this.#inbound.drops].map((drops) => drops.toJSON());
+    return [this.#drops, ...this.#all.map(({ drops }) => drops)].map((drops) => drops.toJSON());
   }
 
   /** Ends the threads; every SA is this thread's again when it resolves, or is wiped. */
   async stop(): Promise<void> {
     Atomics.store(this.#switches, SWITCH.stop, 1);
-    await Promise.all([this.#outbound.end(), this.#inbound.end()]);
+    await Promise.all(this.#all.map((thread) => thread.end()));
   }
 }
 
@@ -123,9 +172,10 @@ class DataThread<T extends OutboundSa | InboundSa> {
   constructor(
     direction: Direction,
     options: DataThreadsOptions,
+    { tun, sockets }: PairSources,
     switches: Int32Array<SharedArrayBuffer>,
   ) {
-    const { platform, tun, sockets, engineBell, usesLibcrypto, knownSpis, onFailure } = options;
+    const { platform, engineBell, usesLibcrypto, knownSpis, onFailure } = options;
     const memory = makeThreadMemory();
     this.lender = new LaneLender(memory);
     this.drops = new DropCounters(memory.drops);

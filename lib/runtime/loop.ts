@@ -14,7 +14,6 @@ import { type Duration, elapsed, type Instant, milliseconds } from "../base/time
 import type { ThreadSide } from "../engine/data_path.ts";
 import type { EngineEvent, JobRequest, OutgoingPacket } from "../engine/effects.ts";
 import type { LaneListener } from "../esp/lane_lender.ts";
-import type { DatagramOutcome, TunOutcome } from "../esp/sa_offload.ts";
 import type { JobResult } from "../hip/jobs.ts";
 import type { LocalLocator } from "../host/local_locators.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
@@ -43,22 +42,21 @@ const SHORTEST_WAIT_MS = 1;
 
 /** What the loop drives: the part of `Engine` that packets, jobs and time go through. */
 export interface LoopEngine {
-  handleTunPacket(now: Instant, buffer: PacketBuffer): TunOutcome;
-  handleDatagram(now: Instant, buffer: PacketBuffer): DatagramOutcome;
+  handleTunPacket(now: Instant, buffer: PacketBuffer): "transmit" | "consumed";
+  handleDatagram(now: Instant, buffer: PacketBuffer): "deliver" | "consumed";
   handleJobDone(now: Instant, id: number, result: JobResult): void;
   handleLocatorsChanged(now: Instant, locators: readonly LocalLocator[]): void;
   readonly forThreads: ThreadSide;
   handleTimeout(now: Instant): void;
   pollTransmit(): OutgoingPacket | undefined;
   pollDeliver(): Uint8Array | undefined;
-  pollPassedOn(): Uint8Array | undefined;
   pollJob(): JobRequest | undefined;
   pollEvent(): EngineEvent | undefined;
   nextTimeout(): Instant | undefined;
 }
 
 /** What the loop asks of data threads. */
-export type LoopThreads = Pick<DataThreads, "drain" | "flush" | "passOutbound" | "passInbound">;
+export type LoopThreads = Pick<DataThreads, "drain" | "flush">;
 
 export interface LoopOptions {
   readonly engine: LoopEngine;
@@ -92,8 +90,6 @@ export class Loop {
   readonly #options: LoopOptions;
   /** One batch: what is taken from one source before the next one has its turn. */
   readonly #slabs: readonly PacketBuffer[];
-  /** What goes to a data thread without having come from one. */
-  readonly #passOn: PacketBuffer;
   readonly #reader: TunReader;
   readonly #writer: TunWriter;
   readonly #table: SocketTable;
@@ -115,8 +111,7 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    const [source, passOn, ...slabs] = makeSlabs(2 + BATCH_SIZE);
-    this.#passOn = passOn!;
+    const [source, ...slabs] = makeSlabs(1 + BATCH_SIZE);
     this.#slabs = slabs;
     this.#reader = new TunReader(options.tun, source!, this.drops);
     this.#writer = new TunWriter(options.tun, this.drops);
@@ -271,11 +266,9 @@ export class Loop {
 
   #handleDatagram(now: Instant, buffer: PacketBuffer): void {
     try {
-      const outcome = this.#options.engine.handleDatagram(now, buffer);
-      if (outcome === "deliver") {
-        this.#noteData();
-        this.#writer.add(buffer);
-      } else if (outcome === "offloaded") this.#threads?.passInbound(buffer);
+      if (this.#options.engine.handleDatagram(now, buffer) === "consumed") return;
+      this.#noteData();
+      this.#writer.add(buffer);
     } catch (error) {
       this.#reportFault(error);
     }
@@ -283,13 +276,11 @@ export class Loop {
 
   #handleTunPacket(now: Instant, buffer: PacketBuffer): void {
     try {
-      const outcome = this.#options.engine.handleTunPacket(now, buffer);
-      if (outcome === "transmit") {
-        this.#noteData();
-        const socket = this.#table.find(buffer.path.protocol, buffer.path.peerAddress);
-        if (socket === undefined) this.drops.count("send-failed");
-        else socket.queue(buffer);
-      } else if (outcome === "offloaded") this.#threads?.passOutbound(buffer);
+      if (this.#options.engine.handleTunPacket(now, buffer) === "consumed") return;
+      this.#noteData();
+      const socket = this.#table.find(buffer.path.protocol, buffer.path.peerAddress);
+      if (socket === undefined) this.drops.count("send-failed");
+      else socket.queue(buffer);
     } catch (error) {
       this.#reportFault(error);
     }
@@ -327,10 +318,6 @@ export class Loop {
     }
     for (let packet = engine.pollDeliver(); packet; packet = engine.pollDeliver()) {
       if (!tun.writeBytes(packet)) this.drops.count("send-failed");
-    }
-    for (let packet = engine.pollPassedOn(); packet; packet = engine.pollPassedOn()) {
-      this.#passOn.load(packet);
-      this.#threads?.passOutbound(this.#passOn);
     }
     this.#threads?.flush();
     for (let job = engine.pollJob(); job; job = engine.pollJob()) jobs.submit(job);

@@ -291,7 +291,7 @@ class ThreadStarter {
 
   /** Threads that move packets. */
   get count(): number {
-    return this.#threads === undefined ? 0 : 2;
+    return this.#threads?.count ?? 0;
   }
 
   get drops(): readonly Partial<Record<DropReason, number>>[] {
@@ -314,8 +314,10 @@ class ThreadStarter {
     try {
       const threads = await DataThreads.start({
         platform,
-        tun: device,
-        sockets: sockets.filter(({ protocol }) => isMovedByThreads(protocol)),
+        pairs: [{
+          tun: device,
+          sockets: sockets.filter(({ protocol }) => isMovedByThreads(protocol)),
+        }],
         engineBell: bell,
         usesLibcrypto,
         knownSpis: engine.forThreads.knownSpis,

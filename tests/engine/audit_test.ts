@@ -90,7 +90,6 @@ Deno.test("ESP-152 a counter that would overflow is logged by the sender", () =>
       spent: (_now, sa) => spent.push(sa),
       staged: never,
       transmit: never,
-      passOn: never,
       deliver: never,
       unknownSpi: never,
     },

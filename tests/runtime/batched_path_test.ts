@@ -57,7 +57,6 @@ class SaEngine implements LoopEngine {
   pollDeliver(): undefined {}
   pollJob(): undefined {}
   pollEvent(): undefined {}
-  pollPassedOn(): undefined {}
   readonly forThreads = NO_THREADS;
   nextTimeout(): undefined {}
 }

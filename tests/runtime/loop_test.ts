@@ -71,7 +71,6 @@ class ScriptedEngine implements LoopEngine {
     return this.events.shift();
   }
   readonly forThreads = NO_THREADS;
-  pollPassedOn(): undefined {}
   nextTimeout(): Instant | undefined {
     return this.timeout;
   }

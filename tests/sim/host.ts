@@ -162,9 +162,8 @@ export class Host implements InnerHost, LinkEnd {
   }
 
   #handleTunPacket(buffer: PacketBuffer): void {
-    const outcome = this.engine.handleTunPacket(this.world.now, buffer);
-    if (outcome === "transmit") this.world.route(this, outgoingPacket(buffer));
-    else if (outcome === "offloaded") this.threads!.passOutbound(buffer);
+    if (this.engine.handleTunPacket(this.world.now, buffer) === "consumed") return;
+    this.world.route(this, outgoingPacket(buffer));
   }
 
   /** A packet from outside. */
@@ -182,9 +181,8 @@ export class Host implements InnerHost, LinkEnd {
   }
 
   #handleDatagram(buffer: PacketBuffer): void {
-    const outcome = this.engine.handleDatagram(this.world.now, buffer);
-    if (outcome === "deliver") this.#inner.push(buffer.contents().slice());
-    else if (outcome === "offloaded") this.threads!.passInbound(buffer);
+    if (this.engine.handleDatagram(this.world.now, buffer) === "consumed") return;
+    this.#inner.push(buffer.contents().slice());
   }
 
   #boot(): Engine {
@@ -277,10 +275,6 @@ export class Host implements InnerHost, LinkEnd {
     }
     for (let packet = engine.pollDeliver(); packet; packet = engine.pollDeliver()) {
       this.#inner.push(packet);
-    }
-    for (let packet = engine.pollPassedOn(); packet; packet = engine.pollPassedOn()) {
-      this.#buffer.load(packet);
-      this.threads!.passOutbound(this.#buffer);
     }
     this.#planWakeUp();
     if (this.threads !== undefined) this.#planThreads(this.threads);

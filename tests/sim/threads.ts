@@ -76,11 +76,11 @@ export class SimThreads implements SaOffload {
     return this.#inboundLender.take(sa);
   }
 
-  passOutbound(buffer: PacketBuffer): void {
+  passOutbound(_sa: OutboundSa, buffer: PacketBuffer): void {
     this.#outboundLender.pass(buffer);
   }
 
-  passInbound(buffer: PacketBuffer): void {
+  passInbound(_sa: InboundSa, buffer: PacketBuffer): void {
     this.#inboundLender.pass(buffer);
   }
 
