@@ -4,6 +4,7 @@
  * ASCII letters compare without regard to case (RFC 4343).
  */
 
+import { latin1 } from "../../base/bytes.ts";
 import { MalformedPacketError } from "../../base/errors.ts";
 
 /** Most octets of a name, length octets and root included (RFC 1035 §3.1). */
@@ -11,6 +12,9 @@ export const MAX_NAME_OCTETS = 255;
 
 /** Most compression pointers followed for one name. */
 const MAX_POINTERS = 127;
+
+/** Where a name is put together. */
+const scratch = new Uint8Array(MAX_NAME_OCTETS);
 
 /** The root, ".". */
 export const ROOT: Uint8Array = Uint8Array.of(0);
@@ -27,7 +31,7 @@ function fail(problem: string): never {
  * @throws {MalformedPacketError} On anything RFC 1035 does not allow.
  */
 export function readName(message: Uint8Array, offset: number): { name: Uint8Array; next: number } {
-  const name = new Uint8Array(MAX_NAME_OCTETS);
+  const name = scratch;
   let length = 0;
   let pointers = 0;
   let position = offset;
@@ -50,9 +54,7 @@ export function readName(message: Uint8Array, offset: number): { name: Uint8Arra
     if (head > 63) fail(`label type ${head >> 6} unknown`);
     if (length + 1 + head > MAX_NAME_OCTETS) fail(`longer than ${MAX_NAME_OCTETS} octets`);
     if (position + 1 + head > message.length) fail("label runs past the end of the message");
-    name.set(message.subarray(position, position + 1 + head), length);
-    length += 1 + head;
-    position += 1 + head;
+    for (let i = 0; i <= head; i++) name[length++] = message[position++]!;
     if (head === 0) break;
   }
   return { name: name.slice(0, length), next: next < 0 ? position : next };
@@ -79,16 +81,24 @@ export function skipUncompressedName(bytes: Uint8Array, offset: number): number 
 
 /** A key for maps and comparison: equal for names that differ in letter case only. */
 export function nameKey(name: Uint8Array): string {
-  let key = "";
-  for (const octet of name) {
-    key += String.fromCharCode(octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet);
+  for (let i = 0; i < name.length; i++) {
+    if (lower(name[i]!) !== name[i]) return latin1(name.map(lower));
   }
-  return key;
+  return latin1(name);
+}
+
+/** ASCII letters in one case, other octets as they are. */
+function lower(octet: number): number {
+  return octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
 }
 
 /** Whether both are the same name. */
 export function sameName(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && nameKey(a) === nameKey(b);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i] && lower(a[i]!) !== lower(b[i]!)) return false;
+  }
+  return true;
 }
 
 /** The labels of a name, the leftmost first, without the root. */
