@@ -291,8 +291,11 @@ export class AddressQuery {
     const { hip, own, other, rendezvous } = this.#pending;
     if (now >= this.#deadline) return true;
     const hasPeers = this.#isStatic || this.#dnsPeers.length > 0;
-    if (this.#isForLsis && !hip && hasPeers && !this.#hasTwin && !this.#isTwinTimeOver(now)) {
-      return false;
+    if (this.#isForLsis) {
+      const hasTwin = this.#hasTwin;
+      // HITs come with the answer for AAAA: this one stays as it is.
+      if (hasTwin && !own && !this.#isStrict) return true;
+      if (!hasTwin && !hip && hasPeers && !this.#isTwinTimeOver(now)) return false;
     }
     if (!hip && !own && !other && rendezvous === 0) return true;
     if (this.#holdUntil !== undefined && now >= this.#holdUntil && (!own || this.#isStatic)) {

@@ -106,6 +106,15 @@ Deno.test("a twin does not wait for its 20 ms once the other has come", () => {
   }
 });
 
+Deno.test("a twin whose answer will hold no LSI does not wait for the HIP record either", () => {
+  const bench = new ProxyBench({ ...zone(), silent: new Set(["HIP", "AAAA"]) }, 1, {
+    lsis: lsisOf(new LsiTable(), "v4only"),
+  });
+  bench.send(query("www.example", "AAAA"));
+  bench.send(query("www.example", "A"));
+  assert.deepEqual(answersOf(bench), { A: ["192.0.2.80"] });
+});
+
 Deno.test("in mode hit-only IPv4-only programs get the LSI alone, others nothing native", () => {
   const modes = new NameModes([{ suffix: parseName("example"), mode: "hit-only" }]);
   const bench = benchOf("v4only", new LsiTable(), modes);
