@@ -19,7 +19,7 @@ import { openUdpSocket } from "./udp_socket.ts";
 export function linuxPlatform(jobWorkerUrl: URL, dataWorkerUrl: URL): Platform {
   return {
     euid: () => libc.geteuid(),
-    openTun,
+    openTun: (name, hasQueues) => openTun(name, undefined, hasQueues),
     openIpSocket,
     openUdpSocket,
     openNetlink,

@@ -13,6 +13,7 @@ import { VIRTIO_NET_HEADER_LENGTH, VirtioNetHeader } from "../lib/wire/virtio_ne
 import { closeOwned } from "./descriptor.ts";
 import { ERRNO, errnoName, lastErrno, SyscallError } from "./errno.ts";
 import {
+  IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TUN,
   IFF_VNET_HDR,
@@ -43,21 +44,28 @@ const OFFERS: readonly number[] = [
 ];
 
 /**
- * Makes the device `name`, 1 to 15 octets.
+ * Makes the device `name`, 1 to 15 octets; or, with `hasQueues`, one more queue of it, when a device
+ * of that name was made so by this program.
  *
  * @param offers TUN_F_* masks, the best first; none: without virtio_net_hdr.
+ * @param hasQueues Whether the device may have several queues.
  * @throws {UserError} For everything that the user can mend.
  * @throws {SyscallError}
  */
-export function openTun(name: string, offers: readonly number[] = OFFERS): TunDevice {
+export function openTun(
+  name: string,
+  offers: readonly number[] = OFFERS,
+  hasQueues = false,
+): TunDevice {
   const octets = new TextEncoder().encode(name);
   if (octets.length === 0 || octets.length >= IFREQ.NAME_SIZE) {
     throw new UserError(`cannot name a network device "${name}". Use 1 to 15 letters and digits.`);
   }
   const descriptor = libc.open(cString(DEVICE_FILE), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) throw explain(name, new SyscallError(`open ${DEVICE_FILE}`, lastErrno()));
-  const hasHeader = offers.length > 0 && attach(descriptor, octets, IFF_VNET_HDR);
-  if (!hasHeader && !attach(descriptor, octets, 0)) {
+  const queues = hasQueues ? IFF_MULTI_QUEUE : 0;
+  const hasHeader = offers.length > 0 && attach(descriptor, octets, IFF_VNET_HDR | queues);
+  if (!hasHeader && !attach(descriptor, octets, queues)) {
     const error = new SyscallError(`make the device ${name}`, lastErrno());
     libc.close(descriptor);
     throw explain(name, error);

@@ -57,6 +57,7 @@ export function openUdpSocket(
     } else {
       setSocketOption(descriptor, c.SOL_IPV6, c.IPV6_V6ONLY, 1);
     }
+    if (options.sharesPort) setSocketOption(descriptor, c.SOL_SOCKET, c.SO_REUSEPORT, 1);
     trySocketOption(descriptor, c.SOL_UDP, c.UDP_GRO, options.segments === false ? 0 : 1);
     bind(descriptor, port, family);
     return new UdpSocket(descriptor, family, options, true);

@@ -57,6 +57,10 @@ export interface DataPathOwner {
     localHit: Uint8Array,
     peerHit: Uint8Array,
   ): Association | undefined;
+  /** The SAs of the association between two HITs. */
+  securityOf(
+    sa: InboundSa | OutboundSa,
+  ): { readonly inbound: InboundSa; readonly outbound: OutboundSa } | undefined;
   /** The SA begins to send, and nobody looks after answers. */
   unwatched(now: Instant, sa: OutboundSa): void;
   /** The SA has carried what its keys are good for. */
@@ -186,7 +190,8 @@ export class DataPath implements ThreadSide {
 
   #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
     if (sa.isOffloaded || this.#lend(now, sa)) {
-      this.#offload?.passOutbound(sa, buffer);
+      if (this.#offload === undefined) return this.#drop("thread-busy");
+      this.#offload.passOutbound(sa, buffer);
       return "consumed";
     }
     const reason = encapsulate(sa, buffer);
@@ -200,10 +205,10 @@ export class DataPath implements ThreadSide {
   }
 
   /** Lends an SA to a data thread, once there is somebody to look after what it sends. */
-  #lend(now: Instant, sa: OutboundSa, beside?: InboundSa): boolean {
+  #lend(now: Instant, sa: OutboundSa): boolean {
     if (this.#offload === undefined) return false;
     if (!sa.isWatched) this.#owner.unwatched(now, sa);
-    return sa.isWatched && this.#offload.takeOutbound(sa, beside);
+    return sa.isWatched && this.#offload.takeOutbound(sa, this.#owner.securityOf(sa)?.inbound);
   }
 
   /** What waits for an SA, or finds one that is at its end: then another one is negotiated. */
@@ -308,7 +313,8 @@ export class DataPath implements ThreadSide {
       return this.#refuse(now, buffer, "esp-unknown-spi");
     }
     if (sa.isOffloaded && sa.isActive) {
-      this.#offload?.passInbound(sa, buffer);
+      if (this.#offload === undefined) return this.#drop("thread-busy");
+      this.#offload.passInbound(sa, buffer);
       return "consumed";
     }
     const reason = decapsulate(sa, buffer);
@@ -326,9 +332,9 @@ export class DataPath implements ThreadSide {
     return outcome;
   }
 
-  #lendInbound(sa: InboundSa, beside?: OutboundSa): void {
+  #lendInbound(sa: InboundSa): void {
     if (this.#offload === undefined || !sa.isFormKnown || this.#isForIpv4(sa)) return;
-    this.#offload.takeInbound(sa, beside);
+    this.#offload.takeInbound(sa, this.#owner.securityOf(sa)?.outbound);
   }
 
   #noteArrival(now: Instant, spi: number): void {
@@ -413,13 +419,14 @@ export class DataPath implements ThreadSide {
   awaitData(sa: InboundSa, association: AssociationHandle): void {
     this.#awaitingData.set(sa.spi, association);
     sa.isAwaited = true;
-    this.#lendInbound(sa, association.security?.outbound);
+    this.#lendInbound(sa);
   }
 
   /** New SAs are in force: what is sent to the peer goes on where it went before. */
   lendSuccessor(now: Instant, { security }: AssociationHandle): void {
-    if (security === undefined || security.outbound.isOffloaded) return;
-    this.#lend(now, security.outbound, security.inbound);
+    if (security !== undefined && !security.outbound.isOffloaded) {
+      this.#lend(now, security.outbound);
+    }
   }
 
   /** Takes SAs out of the data path and wipes their keys. */

@@ -493,6 +493,7 @@ export class Engine {
           }
           return association;
         },
+        securityOf: ({ localHit, peerHit }) => this.#associations.find(localHit, peerHit)?.security,
         unwatched: (now, { localHit, peerHit }) =>
           this.#associations.find(localHit, peerHit)?.rekeying?.watch(now),
         rekeyDue: (now, { localHit, peerHit }) => {

@@ -49,7 +49,7 @@ export type StateName =
 export interface AssociationHandle {
   readonly localHit: Uint8Array;
   readonly peerHit: Uint8Array;
-  readonly security: { readonly inbound: InboundSa; readonly outbound: OutboundSa } | undefined;
+  readonly security: { readonly outbound: OutboundSa } | undefined;
   nextTimeout(): Instant | undefined;
   handleTimeout(now: Instant): void;
   handleData(now: Instant, spi: number): void;

@@ -19,6 +19,7 @@ import { peerRule } from "./config_peers.ts";
 import { dhGroups, espSuites, hipCiphers, hitSuites } from "./config_suites.ts";
 import {
   address,
+  dataThreads,
   identityName,
   integer,
   interfaceName,
@@ -157,10 +158,10 @@ export interface Config {
   /** Name of the TUN device, 1 to 15 characters. Default `hip0`. */
   readonly interfaceName: string;
   /**
-   * Whether data is moved by threads of its own, from the first association on. Default yes; `no`
-   * saves their memory.
+   * Pairs of threads that move data, from the first association on, 1 to 8; 0 (`no`) saves their
+   * memory. Default `auto`: as many as the processors suggest.
    */
-  readonly dataThreads: boolean;
+  readonly dataThreads: number | "auto";
   /**
    * MTU of the TUN device in octets, 1280 to 9000. Default 1400: on a path of 1,500 octets this
    * leaves room for the longest suite, UDP encapsulation included.
@@ -227,7 +228,7 @@ export const DEFAULT_CONFIG: Config = {
   lsiPool: DEFAULT_LSI_POOL,
   lsiRoutePool: false,
   interfaceName: "hip0",
-  dataThreads: true,
+  dataThreads: "auto",
   mtu: 1400,
   pathMtuDiscovery: true,
   pathMtuLifetimeSeconds: DEFAULT_CONTROL_SETTINGS.pathMtuLifetime / 1000,
@@ -276,7 +277,7 @@ export const SETTINGS: { readonly [key: string]: (text: string) => Partial<Confi
   lsi_pool: (text) => ({ lsiPool: lsiPool(text) }),
   lsi_route_pool: (text) => ({ lsiRoutePool: yesOrNo(text) }),
   interface: (text) => ({ interfaceName: interfaceName(text) }),
-  data_threads: (text) => ({ dataThreads: yesOrNo(text) }),
+  data_threads: (text) => ({ dataThreads: dataThreads(text) }),
   mtu: (text) => ({ mtu: integer(text, 1280, 9000) }),
   path_mtu_discovery: (text) => ({ pathMtuDiscovery: yesOrNo(text) }),
   path_mtu_lifetime: (text) => ({ pathMtuLifetimeSeconds: span(text, "60s", "1d") / 1000 }),

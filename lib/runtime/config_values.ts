@@ -20,6 +20,12 @@ export function integer(text: string, least: number, most: number): number {
   return value;
 }
 
+/** Pairs of data threads: `auto`, `no` for none, or 1 to 8. */
+export function dataThreads(text: string): number | "auto" {
+  if (text === "auto") return text;
+  return text === "no" ? 0 : integer(text, 1, 8);
+}
+
 /**
  * Numbers out of a registry, each once.
  *

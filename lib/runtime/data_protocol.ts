@@ -55,6 +55,7 @@ export interface DataThreadSetup {
     readonly name: string;
     readonly offload: TunOffload;
   };
+  /** To read, where packets come in, and else to send on. */
   readonly sockets: readonly {
     readonly descriptor: number;
     readonly protocol: number;

@@ -26,9 +26,14 @@ const END_PATIENCE_MS = 2000;
 /** What one pair of threads works on: a queue of the TUN device, and sockets of its own. */
 export interface PairSources {
   readonly tun: Pick<TunDevice, "descriptor" | "name" | "offload">;
-  /** Those for ESP and UDP. */
-  readonly sockets: readonly Pick<IpSocket, "descriptor" | "protocol" | "family">[];
+  /** For ESP and UDP; nobody else reads them. */
+  readonly receiving: readonly ThreadSocket[];
+  /** At most one for each protocol and family. */
+  readonly sending: readonly ThreadSocket[];
 }
+
+/** A socket, as another thread gets it. */
+export type ThreadSocket = Pick<IpSocket, "descriptor" | "protocol" | "family">;
 
 export interface DataThreadsOptions {
   readonly platform: Pick<Platform, "makeBell" | "dataWorkerUrl">;
@@ -172,7 +177,7 @@ class DataThread<T extends OutboundSa | InboundSa> {
   constructor(
     direction: Direction,
     options: DataThreadsOptions,
-    { tun, sockets }: PairSources,
+    { tun, receiving, sending }: PairSources,
     switches: Int32Array<SharedArrayBuffer>,
   ) {
     const { platform, engineBell, usesLibcrypto, knownSpis, onFailure } = options;
@@ -183,7 +188,9 @@ class DataThread<T extends OutboundSa | InboundSa> {
     const setup: DataThreadSetup = {
       direction,
       tun: { descriptor: tun.descriptor, name: tun.name, offload: tun.offload },
-      sockets: sockets.map(({ descriptor, protocol, family }) => ({
+      sockets: (direction === "outbound" ? sending : receiving).map((
+        { descriptor, protocol, family },
+      ) => ({
         descriptor,
         protocol,
         family,

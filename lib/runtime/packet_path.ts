@@ -13,19 +13,19 @@ import { hostPlan } from "../host/host_plan.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
 import type { DataPathReport } from "./api_protocol.ts";
 import type { Config } from "./config.ts";
-import { DataThreads } from "./data_threads.ts";
 import { enableIpv6 } from "./device_ipv6.ts";
 import { EchoClient } from "./echo.ts";
 import { EchoTun } from "./echo_tun.ts";
 import { HostConfigurator } from "./host_configurator.ts";
 import { LsiService } from "./lsi_service.ts";
 import { LOCATOR_GROUPS, LocatorMonitor } from "./locator_monitor.ts";
-import { isMovedByThreads, Loop } from "./loop.ts";
+import { Loop } from "./loop.ts";
 import { NetlinkClient } from "./netlink_client.ts";
 import { describeOpenSockets, leftBehind, openHipSockets } from "./open_sockets.ts";
 import type { IpFamily, IpSocket, JobRunner, Platform, TunDevice } from "./ports.ts";
 import { SYSTEM_CLOCK } from "./system_clock.ts";
 import { SYSTEM_RANDOM } from "./system_random.ts";
+import { pairsOf, ThreadStarter } from "./thread_starter.ts";
 import { openUdpPort, type UdpPort } from "./udp_port.ts";
 import type { StatePaths } from "./state_paths.ts";
 import type { UndoStack } from "./undo_stack.ts";
@@ -67,10 +67,11 @@ export interface PacketPath {
 /** @throws {UserError} No right to a device or to sockets, or another program has them. */
 export function openPath(options: PacketPathOptions, undo: UndoStack): PacketPath {
   const { config, platform, engine, jobs, events, logger } = options;
-  const device = platform.openTun(config.interfaceName);
+  const mayHaveQueues = pairsOf(config) > 1;
+  const device = platform.openTun(config.interfaceName, mayHaveQueues);
   undo.push("Closing the TUN device", () => device.close());
   enableIpv6(device.name);
-  const udp = openUdp(options, undo);
+  const udp = openUdp(options, mayHaveQueues, undo);
   const sockets = [...udp.sockets, ...openSockets(options, undo)];
   const { monitor, lsis, lsiProblem } = configureHost(options, device, undo);
   const bell = platform.makeBell();
@@ -78,7 +79,13 @@ export function openPath(options: PacketPathOptions, undo: UndoStack): PacketPat
   const readiness = platform.makeReadiness([device, ...sockets, monitor.source, bell]);
   undo.push("Closing the wait", () => readiness.close());
 
-  const threads = new ThreadStarter({ ...options, device, sockets, bell });
+  const threads = new ThreadStarter({
+    ...options,
+    device,
+    sockets,
+    bell,
+    knownSpis: engine.forThreads.knownSpis,
+  });
   const echo = new EchoClient({
     now: () => SYSTEM_CLOCK.now(),
     inject: (packet) => {
@@ -137,9 +144,10 @@ export function openPath(options: PacketPathOptions, undo: UndoStack): PacketPat
 
 function openUdp(
   { config, platform, engine, logger }: PacketPathOptions,
+  sharesPort: boolean,
   undo: UndoStack,
 ): UdpPort {
-  const udp = openUdpPort(config, platform);
+  const udp = openUdpPort(config, platform, sharesPort);
   for (const socket of udp.sockets) undo.push("Closing a UDP socket", () => socket.close());
   if (udp.sockets.length === 0) engine.withdrawUdp();
   for (const problem of udp.problems) logger.log("warning", problem);
@@ -261,96 +269,4 @@ function runLoop(loop: Loop, undo: UndoStack): Promise<Error> {
       if (!isStopping) resolve(error instanceof Error ? error : new Error(String(error)));
     });
   });
-}
-
-interface ThreadStarterOptions extends PacketPathOptions {
-  readonly device: TunDevice;
-  readonly sockets: readonly IpSocket[];
-  readonly bell: ReturnType<Platform["makeBell"]>;
-}
-
-/** How long after the first data packet threads are started, in milliseconds. */
-const THREADS_AFTER_MS = 300;
-
-/**
- * Data threads soon after the first data packet: an agent without associations has none. Loading
- * them takes a processor for a moment, which the first answer shall not have to wait for.
- */
-class ThreadStarter {
-  /** Called when the threads have begun to work, and when they work no more. */
-  onChange: (threads: DataThreads | undefined) => void = () => {};
-  readonly #options: ThreadStarterOptions;
-  #threads: DataThreads | undefined;
-  #starting: Promise<void> | undefined;
-  #timer: number | undefined;
-  #isStopped = false;
-
-  constructor(options: ThreadStarterOptions) {
-    this.#options = options;
-  }
-
-  /** Threads that move packets. */
-  get count(): number {
-    return this.#threads?.count ?? 0;
-  }
-
-  get drops(): readonly Partial<Record<DropReason, number>>[] {
-    return this.#threads?.drops ?? this.#formerDrops;
-  }
-  #formerDrops: readonly Partial<Record<DropReason, number>>[] = [];
-
-  setReplyAwaited(isAwaited: boolean): void {
-    this.#threads?.setReplyAwaited(isAwaited);
-  }
-
-  /** Has them started; harmless when that has happened. */
-  start(): void {
-    if (!this.#options.config.dataThreads || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => this.#starting = this.#start(), THREADS_AFTER_MS);
-  }
-
-  async #start(): Promise<void> {
-    const { platform, engine, device, sockets, bell, usesLibcrypto, logger } = this.#options;
-    try {
-      const threads = await DataThreads.start({
-        platform,
-        pairs: [{
-          tun: device,
-          sockets: sockets.filter(({ protocol }) => isMovedByThreads(protocol)),
-        }],
-        engineBell: bell,
-        usesLibcrypto,
-        knownSpis: engine.forThreads.knownSpis,
-        onFailure: (why) => void this.#fail(why),
-      });
-      if (this.#isStopped) return await threads.stop();
-      this.#threads = threads;
-      this.onChange(threads);
-      logger.log("debug", "Two threads move packets");
-    } catch (error) {
-      logger.log("warning", `${String(error)}; packets are moved without data threads`);
-    }
-  }
-
-  /** A thread died: the loop does its work, as before there were any. */
-  async #fail(why: string): Promise<void> {
-    this.#options.logger.log("error", `${why}; packets are moved without data threads`);
-    await this.#end();
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
-    await this.#starting;
-    await this.#end();
-  }
-
-  async #end(): Promise<void> {
-    const threads = this.#threads;
-    if (threads === undefined) return;
-    this.#threads = undefined;
-    await threads.stop();
-    this.#formerDrops = threads.drops;
-    this.onChange(undefined);
-  }
 }

@@ -101,6 +101,11 @@ export interface IpSocketOptions {
 }
 
 export interface UdpSocketOptions extends IpSocketOptions {
+  /**
+   * Whether other sockets of ours may have the port as well; the system then leads all datagrams
+   * of one peer to one of them. No when absent.
+   */
+  readonly sharesPort?: boolean;
   /** Whether the system may be asked to cut and to join datagrams. Yes when absent. */
   readonly segments?: boolean;
   /**
@@ -265,9 +270,11 @@ export interface Platform {
   /**
    * Makes the TUN device `name`, without addresses and down.
    *
+   * @param hasQueues Whether it may have several queues: the same call then opens one more, and the
+   *   system leads each flow to the queue on which its other direction was written. No when absent.
    * @throws {UserError} No such facility, no right to it, or another program has the name.
    */
-  openTun(name: string): TunDevice;
+  openTun(name: string, hasQueues?: boolean): TunDevice;
 
   /** @throws {UserError} No right to raw sockets. */
   openIpSocket(protocol: number, family: IpFamily, options?: IpSocketOptions): IpSocket;

@@ -14,11 +14,13 @@ export interface UdpPort {
 const FAMILIES: readonly IpFamily[] = [6, 4];
 
 /**
+ * @param sharesPort Whether it may be opened more than once.
  * @throws {UserError} Nothing can be had, and the configuration allows nothing but UDP.
  */
 export function openUdpPort(
   config: Pick<Config, "transport" | "udpPort" | "pathMtuDiscovery" | "peers">,
   platform: Pick<Platform, "openUdpSocket">,
+  sharesPort = false,
 ): UdpPort {
   const isWanted = [config, ...config.peers]
     .some(({ transport = "raw" }) => transport !== "raw");
@@ -28,7 +30,9 @@ export function openUdpPort(
   const problems: string[] = [];
   for (const family of FAMILIES) {
     try {
-      sockets.push(platform.openUdpSocket(config.udpPort, family, { discoversPathMtu }));
+      sockets.push(
+        platform.openUdpSocket(config.udpPort, family, { discoversPathMtu, sharesPort }),
+      );
     } catch (error) {
       if (!(error instanceof UserError)) {
         for (const socket of sockets) socket.close();

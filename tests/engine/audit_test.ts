@@ -85,6 +85,7 @@ Deno.test("ESP-152 a counter that would overflow is logged by the sender", () =>
       localHitFor: () => undefined,
       isLocal: never,
       associationFor: never,
+      securityOf: never,
       unwatched: () => {},
       rekeyDue: () => {},
       spent: (_now, sa) => spent.push(sa),

@@ -20,7 +20,7 @@ function start(name: string) {
       makeBell: () => bell,
       dataWorkerUrl: new URL("fixtures/odd_data_worker.ts", import.meta.url),
     },
-    pairs: [{ tun: { descriptor: 0, name, offload: NO_OFFLOAD }, sockets: [] }],
+    pairs: [{ tun: { descriptor: 0, name, offload: NO_OFFLOAD }, receiving: [], sending: [] }],
     engineBell: bell,
     usesLibcrypto: false,
     knownSpis: new SharedArrayBuffer(SPI_FILTER_SIZE),
