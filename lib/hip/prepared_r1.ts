@@ -58,7 +58,7 @@ export class PreparedR1 {
     const marker = isInUdp(addresses) ? ZERO_MARKER_LENGTH : 0;
     const payload = briefOctets(marker + this.#template.length);
     payload.fill(0, 0, marker);
-    const r1 = payload.subarray(marker);
+    const r1 = marker === 0 ? payload : payload.subarray(marker);
     r1.set(this.#template);
     r1.set(receiverHit, HIP_FIELD.receiverHit);
     r1[this.#opaqueAt] = opaque >>> 8;
