@@ -7,6 +7,7 @@ import { PreparedR1 } from "../../lib/hip/prepared_r1.ts";
 import { setChecksum } from "../../lib/wire/hip/packet.ts";
 import { PARAMETER } from "../../lib/wire/hip/code_points.ts";
 import { parseHipPacket } from "../../lib/wire/hip/packet.ts";
+import { udpPayload } from "../../lib/wire/udp_encapsulation.ts";
 import type { IdentityKind } from "../../lib/identity/host_identity.ts";
 import { POLICY } from "../support/engine_pair.ts";
 import { testIdentity } from "../support/identities.ts";
@@ -33,7 +34,7 @@ const address = fc.oneof(
   octets(4).map((last) => Uint8Array.of(...new Uint8Array(10), 0xff, 0xff, ...last)),
 );
 
-Deno.test("a prepared R1 is octet for octet what filling in and summing up plainly gives", () => {
+Deno.test("a prepared R1 is octet for octet what filling in and summing up plainly gives, and in UDP what lies behind its marker", () => {
   for (const kind of ["rsa", "ecdsa-p256", "ed25519", "ecdsa-low"] as const) {
     const template = templateOf(kind);
     const prepared = new PreparedR1(template);
@@ -50,6 +51,8 @@ Deno.test("a prepared R1 is octet for octet what filling in and summing up plain
           Uint8Array.of(opaque >> 8, opaque & 0xff),
           randomI,
         );
+        const inUdp = { ...addresses, peerPort: 1 + opaque };
+        assert.deepEqual(prepared.fill(inUdp, receiverHit, opaque, randomI), udpPayload(plain));
         setChecksum(plain, addresses.local, addresses.peer);
         assert.deepEqual(prepared.fill(addresses, receiverHit, opaque, randomI), plain);
       },
