@@ -10,7 +10,7 @@
 import { MalformedPacketError } from "../base/errors.ts";
 import { after, type Duration, earliest, type Instant } from "../base/time.ts";
 import { CLASS_IN, FLAG, RCODE, TYPE } from "../wire/dns/code_points.ts";
-import { type DnsMessage, messageFlags, parseMessage } from "../wire/dns/message.ts";
+import { answersOfType, type DnsMessage, messageFlags, parseMessage } from "../wire/dns/message.ts";
 import { nameKey } from "../wire/dns/name.ts";
 import { buildAddressAnswer, type PeerAnswer, type StandIn } from "./address_answer.ts";
 import { addressesOf } from "./addresses.ts";
@@ -42,6 +42,8 @@ export interface AddressQueryContext {
   /** Whether HITs may be given out at all: the HIP interface is up, the name has them. */
   readonly offersHits: boolean;
   readonly mode: NameMode;
+  /** Whether HIP records count only when they were validated. */
+  readonly requiresDnssec: boolean;
   /** Whether A answers hold LSIs: never, always, or for programs that ask for nothing else. */
   readonly lsi: "off" | "on" | "v4only";
   isUnreachable(now: Instant, hit: Uint8Array): boolean;
@@ -230,7 +232,12 @@ export class AddressQuery {
       // RFC 4035 §3.2.3: AD speaks for the whole answer section, the chain included.
       this.#isHipSecure = outcome.isTrusted && (messageFlags(outcome.bytes) & FLAG.AD) !== 0;
       this.#hipChain = tryFollowChain(this.#hip, this.#query.question.name);
-      if (this.#hipChain !== undefined) {
+      const isUnusable = this.#context.requiresDnssec && !this.#isHipSecure &&
+        answersOfType(this.#hip, TYPE.HIP).length > 0;
+      if (isUnusable) {
+        counters.count("hip-answers-insecure");
+        this.#hasHipFailed = true;
+      } else if (this.#hipChain !== undefined) {
         const { canonicalName } = this.#hipChain;
         this.#dnsPeers = peersOfAnswer(
           this.#hip,

@@ -20,6 +20,7 @@ export const DNS_COUNTERS = {
   "hit-mismatches": "HIP records whose HIT does not follow from their key",
   "hip-records-malformed": "HIP records whose RDATA cannot be parsed",
   "hip-records-unusable": "HIP records with an unknown algorithm, a bad key or a HIT of odd length",
+  "hip-answers-insecure": "HIP answers passed over because nobody had validated them",
   "hip-chain-mismatches": "HIP answers for another canonical name than the addresses have",
   "hip-records-surplus": "HIP records beyond the number used of one answer",
   "rendezvous-names-surplus": "rendezvous names beyond the number used of one record",

@@ -28,7 +28,14 @@ import {
   withId,
 } from "../wire/dns/message.ts";
 import { emitQuestion, MessageBuilder } from "../wire/dns/message_builder.ts";
-import { formatHostName, formatName, nameKey, parseName, sameName } from "../wire/dns/name.ts";
+import {
+  formatHostName,
+  formatName,
+  isUnder,
+  nameKey,
+  parseName,
+  sameName,
+} from "../wire/dns/name.ts";
 import { formatIpAddress } from "../wire/ip_address.ts";
 import type { PeerAnswer } from "./address_answer.ts";
 import { AnswerCache } from "./answer_cache.ts";
@@ -81,6 +88,8 @@ export interface DnsProxyOptions {
   readonly lsis?: DnsLsis;
   /** How names are answered. */
   readonly modes?: NameModes;
+  /** Names, with all below them, whose HIP records count only when they were validated. */
+  readonly requireDnssec?: readonly Uint8Array[];
   /** Whether hints in HTTPS and SVCB answers give way to HITs in mode `hit-first` too. */
   readonly removesHints?: boolean;
   /** Our own HITs with the names they have, for reverse lookups. */
@@ -369,6 +378,9 @@ export class DnsProxy {
       keys: this.#keys,
       offersHits: this.#offersHits && mode !== "off",
       mode,
+      requiresDnssec:
+        this.#options.requireDnssec?.some((suffix) => isUnder(query.question.name, suffix)) ??
+          false,
       lsi: lsis?.mode ?? "off",
       isUnreachable: (at, hit) => (this.#unreachable.get(toHex(hit)) ?? -Infinity) > at,
       isUsableLocator: (address) => isUsableLocator(address) && lsis?.isInPool(address) !== true,

@@ -14,7 +14,7 @@ import { type Transport, TRANSPORTS } from "../hip/transport.ts";
 import { HIP_UDP_PORT } from "../wire/udp_encapsulation.ts";
 import { DEFAULT_LSI_POOL, type LsiPool } from "../identity/lsi.ts";
 import type { NameModeRule } from "../dns/name_modes.ts";
-import { lsiPool, nameModes } from "./config_names.ts";
+import { domainNames, lsiPool, nameModes } from "./config_names.ts";
 import { peerRule } from "./config_peers.ts";
 import { dhGroups, espSuites, hipCiphers, hitSuites } from "./config_suites.ts";
 import {
@@ -143,6 +143,11 @@ export interface Config {
    * try several addresses at once need to be kept to HIP; `require` HITs or nothing; `off` none.
    */
   readonly nameModes: readonly NameModeRule[];
+  /**
+   * Names, with all below them, whose HIP records count only when a trusted server has validated
+   * them. Default none.
+   */
+  readonly requireDnssec: readonly Uint8Array[];
   /** Whether address hints in HTTPS and SVCB answers give way to HITs. Default yes. */
   readonly removeHints: boolean;
   /**
@@ -223,6 +228,7 @@ export const DEFAULT_CONFIG: Config = {
   trustUpstream: false,
   resolver: "auto",
   nameModes: [],
+  requireDnssec: [],
   removeHints: true,
   lsi: "v4only",
   lsiPool: DEFAULT_LSI_POOL,
@@ -272,6 +278,7 @@ export const SETTINGS: { readonly [key: string]: (text: string) => Partial<Confi
   trust_upstream: (text) => ({ trustUpstream: yesOrNo(text) }),
   resolver: (text) => ({ resolver: oneOf(["auto", "none", "required"] as const, text) }),
   name_mode: (text) => ({ nameModes: nameModes(text) }),
+  require_dnssec: (text) => ({ requireDnssec: text === "none" ? [] : domainNames(text) }),
   remove_hints: (text) => ({ removeHints: yesOrNo(text) }),
   lsi: (text) => ({ lsi: oneOf(["on", "v4only", "off"] as const, text) }),
   lsi_pool: (text) => ({ lsiPool: lsiPool(text) }),

@@ -13,11 +13,16 @@ export function nameModes(text: string): NameModeRule[] {
   if (suffixes.length === 0) {
     throw new SyntaxError(`Say for which names, such as "${mode} example.org", or "." for all`);
   }
-  return suffixes.map((suffix) => {
+  return domainNames(suffixes.join(" ")).map((suffix) => ({ suffix, mode }));
+}
+
+/** Names, each with all below it; "." is every name. */
+export function domainNames(text: string): Uint8Array[] {
+  return list(text).map((name) => {
     try {
-      return { suffix: parseName(suffix), mode };
+      return parseName(name);
     } catch {
-      throw new SyntaxError(`"${suffix}" is no domain name`);
+      throw new SyntaxError(`"${name}" is no domain name`);
     }
   });
 }

@@ -71,6 +71,7 @@ export class NameService {
       confirm: (name, hits) => engine.peers.confirm(name, hits),
       modes: new NameModes(config.nameModes),
       removesHints: config.removeHints,
+      requireDnssec: config.requireDnssec,
       ...(lsis === undefined ? {} : { lsis }),
       ownHits,
       random: SYSTEM_RANDOM,

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import dnsPacket from "dns-packet";
+import { NameModes } from "../../lib/dns/name_modes.ts";
+import { parseName } from "../../lib/wire/dns/name.ts";
 import { answerQuery, hipRdata } from "../support/dns_server.ts";
 import {
   addresses,
@@ -172,4 +174,34 @@ Deno.test("DNS-034 DNS-157 a mapping is dns-secure when a server on this host vo
   bench.zone.records[0]!.data = hipRdata(3, new Uint8Array(16).fill(1), ECDSA_KEY);
   source(bench, "www.example");
   assert.deepEqual(bench.learned[0]!.hit, ECDSA_HIT);
+});
+
+Deno.test("DNS-158 where names require DNSSEC a HIP record that nobody validated counts as one that could not be had", () => {
+  for (
+    const [suffix, isSecure, hasHit] of [["example", false, false], ["example", true, true], [
+      "other",
+      false,
+      true,
+    ]] as const
+  ) {
+    for (const mode of ["hit-first", "require"] as const) {
+      const bench = new ProxyBench(zone(), 1, {
+        requireDnssec: [parseName(suffix)],
+        modes: new NameModes([{ suffix: parseName("example"), mode }]),
+      });
+      const honest = bench.upstream;
+      bench.upstream = (request) => {
+        const answer = honest(request)!;
+        if (isSecure) answer[3]! |= 0x20;
+        return answer;
+      };
+      bench.proxy.setUpstreams([{ address: "127.0.0.53", port: 53 }]);
+      const packet = bench.ask("www.example", "AAAA");
+      assert.equal(addresses(packet)[0] === HIT, hasHit);
+      assert.equal(packet.rcode, hasHit || mode === "hit-first" ? "NOERROR" : "SERVFAIL");
+      assert.equal(bench.proxy.counters.get("hip-answers-insecure"), hasHit ? 0 : 1);
+      // That there is no record needs no proof here.
+      if (mode === "hit-first") assert.equal(bench.ask("plain.example", "AAAA").answers.length, 1);
+    }
+  }
 });
