@@ -79,6 +79,18 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "What a narrow path keeps the kernel from cutting up is tried again after a while, and " +
+    "what fits is cut up meanwhile",
+  ignore: CANNOT_RUN,
+  fn: () =>
+    withNamespaces(1, async (a) => {
+      const seen = await a.fixture("udp_widening.ts");
+      // The last one goes datagram by datagram: nothing is refused. 1024 of 64 each are 16 batches.
+      assert.deepEqual(seen, { narrow: [false, true, true], batches: 17 });
+    }),
+});
+
 /** Octets of UDP, header included, in each frame that comes to `b` while `action` runs. */
 async function framesAt(b: Namespace, action: () => Promise<void>): Promise<number[]> {
   const file = await Deno.makeTempFile({ suffix: ".pcap" });
