@@ -15,20 +15,17 @@ import {
   type IpFamily,
   type IpSocket,
   type IpSocketOptions,
-  type LocalLocator,
-  type OutgoingPacket,
-  type SendResult,
 } from "../lib/runtime/ports.ts";
 import { isIpv4Fragment } from "../lib/wire/ipv4.ts";
-import { closeOwned, orClose } from "./descriptor.ts";
+import { orClose } from "./descriptor.ts";
 import { ERRNO, lastErrno, SyscallError } from "./errno.ts";
 import { admitErrorsOnly } from "./icmp_filter.ts";
 import * as c from "./layouts.ts";
 import { libc } from "./libc.ts";
 import type { MessageBatch } from "./message_batch.ts";
-import { copyMapped, NO_DESTINATION, type PacketHeaders } from "./packet_headers.ts";
-import { MessageReceiver } from "./message_receiver.ts";
-import { type OnFailure, PacketSender } from "./packet_sender.ts";
+import { copyMapped, NO_DESTINATION } from "./packet_headers.ts";
+import { MessageSocket } from "./message_socket.ts";
+import { PacketSender } from "./packet_sender.ts";
 import { setSocketOption } from "./socket_option.ts";
 import { domainOf, headersOf, setUpPackets } from "./socket_setup.ts";
 
@@ -83,38 +80,29 @@ function explain(protocol: number, family: IpFamily, errno: number): Error {
   return new SyscallError(`make a raw socket for IP protocol ${protocol}`, errno);
 }
 
-class RawSocket implements IpSocket {
-  readonly isBatched: boolean;
-  readonly isSegmenting = false;
+class RawSocket extends MessageSocket {
   readonly isCoalescing = false;
-  readonly #isOwner: boolean;
-  readonly #headers: PacketHeaders;
-  readonly #sender: PacketSender;
-  readonly #receiver: MessageReceiver;
   /** The slabs that the receiver's messages point at. */
   #slabs: readonly PacketBuffer[] = [];
 
   constructor(
-    readonly descriptor: number,
+    descriptor: number,
     readonly protocol: number,
-    readonly family: IpFamily,
+    family: IpFamily,
     isOwner: boolean,
   ) {
-    this.#isOwner = isOwner;
-    this.#headers = headersOf(family);
-    this.#sender = new PacketSender(descriptor, this.#headers);
-    this.#receiver = new MessageReceiver(descriptor, this.#headers.incoming(BATCH_SIZE));
-    this.isBatched = this.#sender.isBatched && this.#receiver.isBatched;
+    const headers = headersOf(family);
+    super(descriptor, headers, new PacketSender(descriptor, headers), isOwner);
   }
 
   receive(slabs: readonly PacketBuffer[]): number {
-    const { batch } = this.#receiver;
+    const { batch } = this.receiver;
     if (slabs !== this.#slabs) {
       this.#slabs = slabs;
       const used = slabs.slice(0, BATCH_SIZE);
       used.forEach((slab, i) => batch.pointAt(i, slab.bytes, HEADROOM, slab.capacity));
     }
-    const count = this.#receiver.receive(Math.min(BATCH_SIZE, slabs.length));
+    const count = this.receiver.receive(Math.min(BATCH_SIZE, slabs.length));
     for (let i = 0; i < count; i++) {
       const buffer = slabs[i]!;
       buffer.reset();
@@ -125,31 +113,11 @@ class RawSocket implements IpSocket {
     return count;
   }
 
-  queue(buffer: PacketBuffer): void {
-    this.#sender.queue(buffer);
-  }
-
-  flush(onFailure: OnFailure): void {
-    this.#sender.flush(onFailure);
-  }
-
-  sendPacket(packet: OutgoingPacket): SendResult {
-    return this.#sender.send(packet);
-  }
-
-  setLocators(locators: readonly LocalLocator[]): void {
-    this.#headers.setLocators(locators);
-  }
-
-  close(): void {
-    closeOwned(this.descriptor, this.#isOwner);
-  }
-
   /** Fills the path of message `i`; false when its header cannot be used. */
   #takeHeader(batch: MessageBatch, i: number, buffer: PacketBuffer): boolean {
     // The kernel takes IPv6 headers off; IPv4 headers it delivers.
     if (this.family === 4) return takeIpv4Header(buffer);
-    return this.#headers.take(batch, i, buffer.path) !== NO_DESTINATION;
+    return this.headers.take(batch, i, buffer.path) !== NO_DESTINATION;
   }
 }
 

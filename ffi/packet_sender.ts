@@ -58,6 +58,7 @@ export function forgetErrors(descriptor: number): number {
 export class PacketSender {
   /** Whether one system call takes many messages. */
   readonly isBatched: boolean;
+  readonly isSegmenting = false;
   readonly #descriptor: number;
   readonly #headers: PacketHeaders;
   readonly #outgoing: MessageBatch;

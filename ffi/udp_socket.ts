@@ -13,20 +13,17 @@ import {
   BATCH_SIZE,
   type IpFamily,
   type IpSocket,
-  type LocalLocator,
-  type OutgoingPacket,
-  type SendResult,
   type UdpSocketOptions,
 } from "../lib/runtime/ports.ts";
 import { NEXT_HEADER } from "../lib/wire/ipv6.ts";
-import { closeOwned, orClose } from "./descriptor.ts";
+import { orClose } from "./descriptor.ts";
 import { ERRNO, lastErrno, SyscallError } from "./errno.ts";
 import * as c from "./layouts.ts";
 import { libc } from "./libc.ts";
 import { Struct } from "./memory.ts";
-import { MessageReceiver } from "./message_receiver.ts";
-import { NO_DESTINATION, type PacketHeaders } from "./packet_headers.ts";
-import { type OnFailure, PacketSender } from "./packet_sender.ts";
+import { MessageSocket } from "./message_socket.ts";
+import { NO_DESTINATION } from "./packet_headers.ts";
+import { PacketSender } from "./packet_sender.ts";
 import { SegmentSender } from "./segment_sender.ts";
 import { setSocketOption, trySocketOption } from "./socket_option.ts";
 import { domainOf, headersOf, setUpPackets } from "./socket_setup.ts";
@@ -105,14 +102,9 @@ function explain(port: number, family: IpFamily, call: string, errno: number): E
   }
 }
 
-class UdpSocket implements IpSocket {
+class UdpSocket extends MessageSocket {
   readonly protocol = NEXT_HEADER.udp;
-  readonly isBatched: boolean;
   readonly isCoalescing: boolean;
-  readonly #isOwner: boolean;
-  readonly #headers: PacketHeaders;
-  readonly #sender: PacketSender | SegmentSender;
-  readonly #receiver: MessageReceiver;
   /** Where message i comes in. */
   readonly #sources: readonly PacketBuffer[];
   /** Messages of the last call, the one being cut up, and how many datagrams they were so far. */
@@ -126,30 +118,22 @@ class UdpSocket implements IpSocket {
   #end = 0;
 
   constructor(
-    readonly descriptor: number,
-    readonly family: IpFamily,
+    descriptor: number,
+    family: IpFamily,
     options: UdpSocketOptions,
     isOwner: boolean,
   ) {
-    this.#isOwner = isOwner;
-    this.#headers = headersOf(family);
+    const headers = headersOf(family);
     const mayUse = options.segments !== false;
     // Zero asks for nothing: only whether the kernel knows the option.
     const isSegmenting = mayUse && trySocketOption(descriptor, c.SOL_UDP, c.UDP_SEGMENT, 0);
+    const Sender = isSegmenting ? SegmentSender : PacketSender;
+    super(descriptor, headers, new Sender(descriptor, headers), isOwner);
     this.isCoalescing = mayUse && trySocketOption(descriptor, c.SOL_UDP, c.UDP_GRO, 1);
-    this.#sender = isSegmenting
-      ? new SegmentSender(descriptor, this.#headers)
-      : new PacketSender(descriptor, this.#headers);
-    this.#receiver = new MessageReceiver(descriptor, this.#headers.incoming(BATCH_SIZE));
-    this.isBatched = this.#sender.isBatched && this.#receiver.isBatched;
     this.#sources = (options.slabs ?? makeSources()).slice(0, BATCH_SIZE);
     this.#sources.forEach(({ bytes, capacity }, i) =>
-      this.#receiver.batch.pointAt(i, bytes, HEADROOM, capacity)
+      this.receiver.batch.pointAt(i, bytes, HEADROOM, capacity)
     );
-  }
-
-  get isSegmenting(): boolean {
-    return this.#sender instanceof SegmentSender && this.#sender.isSegmenting;
   }
 
   receive(slabs: readonly PacketBuffer[]): number {
@@ -167,26 +151,6 @@ class UdpSocket implements IpSocket {
     return count;
   }
 
-  queue(buffer: PacketBuffer): void {
-    this.#sender.queue(buffer);
-  }
-
-  flush(onFailure: OnFailure): void {
-    this.#sender.flush(onFailure);
-  }
-
-  sendPacket(packet: OutgoingPacket): SendResult {
-    return this.#sender.send(packet);
-  }
-
-  setLocators(locators: readonly LocalLocator[]): void {
-    this.#headers.setLocators(locators);
-  }
-
-  close(): void {
-    closeOwned(this.descriptor, this.#isOwner);
-  }
-
   /**
    * Receives about as many messages as fill a batch of slabs, judged by the last ones.
    *
@@ -195,7 +159,7 @@ class UdpSocket implements IpSocket {
   #receiveMessages(): boolean {
     const expected = this.#datagrams === 0 ? 1 : this.#received / this.#datagrams;
     const wanted = Math.ceil(expected * this.#sources.length);
-    this.#received = this.#receiver.receive(wanted);
+    this.#received = this.receiver.receive(wanted);
     this.#message = 0;
     this.#datagrams = 0;
     if (this.#received > 0) this.#beginMessage();
@@ -203,10 +167,10 @@ class UdpSocket implements IpSocket {
   }
 
   #beginMessage(): void {
-    const { batch } = this.#receiver;
+    const { batch } = this.receiver;
     const i = this.#message;
     const length = batch.lengthOf(i);
-    const segmentSize = this.#headers.take(batch, i, this.#path);
+    const segmentSize = this.headers.take(batch, i, this.#path);
     const isUsable = segmentSize !== NO_DESTINATION && !batch.isCut(i);
     this.#at = HEADROOM;
     this.#end = HEADROOM + (isUsable ? length : 0);
