@@ -1,56 +1,24 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PacketBuffer } from "../../lib/base/packet_buffer.ts";
 import { TcpRun } from "../../lib/wire/tcp_run.ts";
-import { VirtioNetHeader } from "../../lib/wire/virtio_net_header.ts";
+import { deliver as deliverRuns, slabOf, type SlowWays } from "../support/run_delivery.ts";
 import { joined, slowRuns } from "../support/slow_runs.ts";
 import { slowSegments } from "../support/slow_segments.ts";
 import {
-  runOctets,
   superSegmentHeader,
   tcpPacket,
   USUAL_TCP,
   withPartialChecksum,
 } from "../support/tcp_packets.ts";
 
-function slabOf(packet: Uint8Array): PacketBuffer {
-  const slab = new PacketBuffer(packet.length);
-  slab.load(packet);
-  return slab;
-}
+const WAYS: SlowWays = {
+  cut: slowSegments,
+  join: (packets) => withPartialChecksum(joined(packets)),
+  header: superSegmentHeader,
+};
 
-/** What the kernel sees after it has cut up what it was given, and how many packets each write had. */
 function deliver(packets: readonly Uint8Array[], capacity = 64) {
-  const run = new TcpRun(capacity);
-  const header = new VirtioNetHeader();
-  const seen: Uint8Array[] = [];
-  const counts: number[] = [];
-  const flush = () => {
-    if (run.count === 0) return;
-    counts.push(run.count);
-    const packet = run.packet(0).contents().slice();
-    if (run.count === 1) seen.push(packet);
-    else {
-      run.finish(header);
-      const whole = runOctets(run);
-      const parts = slowSegments(whole, header.gsoSize);
-      assert.deepEqual(header, superSegmentHeader(whole, header.gsoSize));
-      // The field has what the kernel's own super-segments have there.
-      assert.deepEqual(whole, withPartialChecksum(joined(parts)));
-      seen.push(...parts);
-    }
-    run.clear();
-  };
-  for (const packet of packets) {
-    const slab = slabOf(packet);
-    if (run.append(slab)) continue;
-    flush();
-    if (run.begin(slab)) continue;
-    counts.push(1);
-    seen.push(packet);
-  }
-  flush();
-  return { seen, counts };
+  return deliverRuns(packets, new TcpRun(capacity), WAYS);
 }
 
 /** Segments in order, then what the changes make of them. */

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PacketBuffer } from "../../lib/base/packet_buffer.ts";
 import { UdpRun } from "../../lib/wire/udp_run.ts";
-import { VirtioNetHeader } from "../../lib/wire/virtio_net_header.ts";
-import { runOctets } from "../support/tcp_packets.ts";
+import { deliver as deliverRuns, slabOf, type SlowWays } from "../support/run_delivery.ts";
 import {
   joinedDatagrams,
   slowDatagrams,
@@ -13,42 +11,14 @@ import {
   udpWithPartialChecksum,
 } from "../support/udp_packets.ts";
 
-function slabOf(packet: Uint8Array): PacketBuffer {
-  const slab = new PacketBuffer(packet.length);
-  slab.load(packet);
-  return slab;
-}
+const WAYS: SlowWays = {
+  cut: slowDatagrams,
+  join: (packets) => udpWithPartialChecksum(joinedDatagrams(packets)),
+  header: udpSuperSegmentHeader,
+};
 
-/** What the kernel sees after it has cut up what it was given, and how many packets each write had. */
 function deliver(packets: readonly Uint8Array[], capacity = 64) {
-  const run = new UdpRun(capacity);
-  const header = new VirtioNetHeader();
-  const seen: Uint8Array[] = [];
-  const counts: number[] = [];
-  const flush = () => {
-    if (run.count === 0) return;
-    counts.push(run.count);
-    if (run.count === 1) seen.push(run.packet(0).contents().slice());
-    else {
-      run.finish(header);
-      const whole = runOctets(run);
-      const parts = slowDatagrams(whole, header.gsoSize);
-      assert.deepEqual(header, udpSuperSegmentHeader(whole, header.gsoSize));
-      assert.deepEqual(whole, udpWithPartialChecksum(joinedDatagrams(parts)));
-      seen.push(...parts);
-    }
-    run.clear();
-  };
-  for (const packet of packets) {
-    const slab = slabOf(packet);
-    if (run.append(slab)) continue;
-    flush();
-    if (run.begin(slab)) continue;
-    counts.push(1);
-    seen.push(packet);
-  }
-  flush();
-  return { seen, counts };
+  return deliverRuns(packets, new UdpRun(capacity), WAYS);
 }
 
 function datagrams(count: number, size = 100): Uint8Array[] {
