@@ -63,20 +63,20 @@ interface Extent {
 }
 
 const FULL: Extent = {
-  sideBySide: { rounds: 5, pings: 50, flowSeconds: 2, trialSeconds: 0.5 },
+  sideBySide: { rounds: 5, pings: 50, flowSeconds: 2, trialSeconds: 0.4, resolution: 1.12 },
   exchange: {
     count: 9,
     groups: [7, 8, 9, 11, 4, 3],
     kinds: ["rsa", "ecdsa-p256", "ecdsa-p384", "ed25519"],
   },
-  starts: 7,
+  starts: 5,
   responder: 400,
   flood: { i1s: 1_000_000, wrongI2s: 100_000 },
   associations: 100_000,
 };
 
 const QUICK: Extent = {
-  sideBySide: { rounds: 1, pings: 20, flowSeconds: 1, trialSeconds: 0.1 },
+  sideBySide: { rounds: 1, pings: 20, flowSeconds: 1, trialSeconds: 0.1, resolution: 1.5 },
   exchange: { count: 3, groups: [7], kinds: [] },
   starts: 2,
   responder: 40,

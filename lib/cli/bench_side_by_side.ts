@@ -22,6 +22,8 @@ export interface SideBySidePlan {
   readonly flowSeconds: number;
   /** Seconds of a trial with UDP. */
   readonly trialSeconds: number;
+  /** So many times the rate that passed may be one that failed, at the end of a search. */
+  readonly resolution: number;
 }
 
 /** What can be left out. */
@@ -71,14 +73,13 @@ export const TOLERATED_LOSS = 0.001;
 /** and so much of it has arrived when the sender ends. */
 const ARRIVED_IN_TIME = 0.9;
 
-/** A sender that is slower than this part of the rate has reached its own limit. */
+/** A sender that is slower than this part of the rate does not keep to it. */
 const REACHED = 0.95;
 
 /** Where the first round looks for the highest rate, and how the later ones do: packets/s. */
 const FIRST_RATE = 20_000;
 const FIRST_FACTOR = 2;
 const LATER_FACTOR = 1.25;
-const RESOLUTION = 1.1;
 
 /** A flow is left alone for this long before and after it counts as load, in seconds. */
 const FLOW_EDGE = 0.4;
@@ -112,29 +113,34 @@ export async function measureSideBySide(
   options.note("side by side: starting");
   const subjects = await Subjects.start(wanted, { ...options, note: keep });
   try {
-    const sheet = new Sheet();
-    const run = new Run(sheet, parts, plan);
-    const left = await runRounds(subjects.all, run, plan.rounds, { ...options, keep });
+    const { samples, left } = await runRounds(subjects.all, parts, plan, { ...options, keep });
     await subjects.stopAgents();
-    return {
-      samples: sheet.samples(MEASURES.filter(({ part }) => parts.has(part)), left),
-      subjects: left.map(({ name }) => name),
-      versions: subjects.versions,
-      notes,
-    };
+    const names = left.map(({ name }) => name);
+    return { samples, subjects: names, versions: subjects.versions, notes };
   } finally {
     await subjects.dispose();
   }
 }
 
+/** Who hears of a run of rounds, and ends it. */
+export interface RoundsOptions {
+  readonly signal: AbortSignal;
+  /** Hears of every step. */
+  readonly note: (text: string) => void;
+  /** Hears what a reader of the results must know. */
+  readonly keep: (text: string) => void;
+}
+
 /** @returns Those that held out: programs of others that fail are left out from then on. */
-async function runRounds(
+export async function runRounds(
   subjects: readonly Subject[],
-  run: Run,
-  rounds: number,
-  { note, keep, signal }: SubjectOptions & { readonly keep: (text: string) => void },
-): Promise<Subject[]> {
-  let left = [...subjects];
+  parts: ReadonlySet<SideBySidePart>,
+  plan: SideBySidePlan,
+  { note, keep, signal }: RoundsOptions,
+): Promise<{ readonly samples: Samples[]; readonly left: readonly Subject[] }> {
+  const sheet = new Sheet();
+  const run = new Run(sheet, parts, plan);
+  let left = subjects;
   const each = async (
     all: readonly Subject[],
     step: string,
@@ -157,13 +163,15 @@ async function runRounds(
     run.memory(subject, IDLE_MEMORY);
     await run.warmUp(subject);
   });
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < plan.rounds; round++) {
     const turn = round % left.length;
     const turns = [...left.slice(turn), ...left.slice(0, turn)];
-    await each(turns, `round ${round + 1} of ${rounds}`, (subject) => run.round(subject));
+    await each(turns, `round ${round + 1} of ${plan.rounds}`, (subject) => run.round(subject));
   }
-  await each(left, "memory", (subject) => run.memory(subject, LOADED_MEMORY));
-  return left;
+  if (parts.has("memory")) {
+    await each(left, "memory", (subject) => run.memory(subject, LOADED_MEMORY));
+  }
+  return { samples: sheet.samples(MEASURES.filter(({ part }) => parts.has(part)), left), left };
 }
 
 /** How it is measured. */
@@ -182,7 +190,7 @@ function methodNotes(
     lines.push(
       iperf3
         ? "UDP: iperf3, packets of so many octets with headers; the highest rate of which at most " +
-          `${TOLERATED_LOSS * 100} % is lost in ${trialSeconds} s. Raw is what iperf3 can send.`
+          `${TOLERATED_LOSS * 100} % is lost in ${trialSeconds} s. iperf3 itself limits raw.`
         : "UDP: not measured, as iperf3 is not installed (apt-get install iperf3).",
     );
   }
@@ -304,15 +312,15 @@ class Run {
   }
 
   async #packets(subject: Subject, packetOctets: number): Promise<void> {
+    const { trialSeconds: seconds, resolution } = this.#plan;
     const measure = packetMeasure(packetOctets);
     const earlier = this.#sheet.values(measure, subject).filter((rate) => rate > 0);
     const search = new RateSearch(
       earlier.length === 0
-        ? { start: FIRST_RATE, factor: FIRST_FACTOR, resolution: RESOLUTION }
-        : { start: median(earlier), factor: LATER_FACTOR, resolution: RESOLUTION },
+        ? { start: FIRST_RATE, factor: FIRST_FACTOR, resolution }
+        : { start: median(earlier), factor: LATER_FACTOR, resolution },
     );
     for (let rate = search.rate; rate !== undefined; rate = search.rate) {
-      const seconds = this.#plan.trialSeconds;
       const trial = { packetOctets, rate, seconds };
       const seen = await subject.traffic.udp(subject.address, trial);
       search.report({

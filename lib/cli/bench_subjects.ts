@@ -12,9 +12,9 @@ import { Traffic, type TrafficTools } from "../lab/traffic.ts";
 import { missingPackages, type TunnelProgram, tunnelVersion } from "../lab/tunnel.ts";
 import { WIREGUARD_GO } from "../lab/wireguard.ts";
 import { YGGDRASIL } from "../lab/yggdrasil.ts";
-import { CONFIG_KEYS } from "../runtime/config.ts";
 import { BenchBed, connect, IPERF_PORT, RAW_ADDRESS, USUAL_KIND } from "./bench_bed.ts";
 import { RAW } from "./bench_figures.ts";
+import { subjectTitle } from "./bench_names.ts";
 
 /** The transports of HIP, and what makes an agent use one. */
 const TRANSPORTS: readonly (readonly [name: string, setting: string])[] = [
@@ -31,8 +31,8 @@ const PROGRAMS: readonly (readonly [name: string, program: TunnelProgram])[] = [
 /** A way from client to server that is up. */
 export interface Subject {
   readonly name: string;
-  readonly client: LabHost;
-  readonly traffic: Traffic;
+  readonly client: Pick<LabHost, "run">;
+  readonly traffic: Pick<Traffic, "tcp" | "udp" | "roundTrips" | "tools">;
   /** The server's address on this way. */
   readonly address: string;
   /** The device of its tunnel, and the processes behind it; the bare network has neither. */
@@ -98,15 +98,17 @@ export class Subjects {
   }
 
   async #startHip(name: string, setting: string, tag: string): Promise<void> {
-    const { self, tools, signal, note } = this.#options;
-    const isKnown = CONFIG_KEYS.includes("transport");
-    if (!isKnown && name === "hip-udp") return note("hip UDP: not in this version.");
-    const settings = isKnown ? [setting] : [];
+    const { self, tools, signal } = this.#options;
     const bed = await BenchBed.create(self, tools, signal, tag);
     this.#labs.push(bed.lab);
     this.#beds.push(bed);
-    const pair = await bed.pair({ kind: USUAL_KIND, client: settings, server: settings });
-    await connect(pair);
+    const pair = await bed.pair({ kind: USUAL_KIND, client: [setting], server: [setting] });
+    const { transport } = await connect(pair);
+    if (transport?.startsWith("UDP") !== (name === "hip-udp")) {
+      throw new UserError(
+        `${subjectTitle(name)} went over ${transport}. Look into the agents' logs.`,
+      );
+    }
     const { client, server } = pair;
     this.all.push({
       name,

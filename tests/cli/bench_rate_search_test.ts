@@ -4,14 +4,22 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RateSearch, type RateSearchPlan } from "../../lib/cli/bench_rate_search.ts";
 
-/** Searches before a path that carries up to `capacity` and a sender that can send `ability`. */
-function searchBefore(plan: RateSearchPlan, capacity: number, ability: number) {
+/**
+ * Searches before a path that carries up to `capacity` and a sender that can send `ability`; the
+ * trials whose numbers are in `spoilt` fail whatever their rate.
+ */
+function searchBefore(
+  plan: RateSearchPlan,
+  capacity: number,
+  ability: number,
+  spoilt: readonly number[] = [],
+) {
   const search = new RateSearch(plan);
   const rates: number[] = [];
   for (let rate = search.rate; rate !== undefined; rate = search.rate) {
-    rates.push(rate);
     const sent = Math.min(rate, ability);
-    const isLossless = sent <= capacity;
+    const isLossless = sent <= capacity && !spoilt.includes(rates.length);
+    rates.push(rate);
     const arrived = Math.min(sent, capacity);
     search.report({ arrived, isLossless, isReached: sent >= rate });
   }
@@ -22,8 +30,8 @@ const PLAN: RateSearchPlan = { start: 20_000, factor: 2, resolution: 1.1 };
 
 Deno.test("a search doubles, then halves the span between a passed and a failed rate", () => {
   const { best, rates } = searchBefore(PLAN, 90_000, Infinity);
-  assert.deepEqual(rates.slice(0, 4), [20_000, 40_000, 80_000, 160_000]);
-  assert.ok(rates.slice(4).every((rate) => rate > 80_000 && rate < 160_000));
+  assert.deepEqual(rates.slice(0, 5), [20_000, 40_000, 80_000, 160_000, 160_000]);
+  assert.ok(rates.slice(5).every((rate) => rate > 80_000 && rate < 160_000));
   assert.ok(best <= 90_000 && best > 90_000 / 1.1, String(best));
 });
 
@@ -34,19 +42,30 @@ Deno.test("a search ends within its resolution of any limit, after few trials", 
     (capacity, start) => {
       const { best, rates } = searchBefore({ ...PLAN, start }, capacity, Infinity);
       assert.ok(best <= capacity && best >= capacity / 1.1 * (1 - 1e-9));
-      assert.ok(rates.length <= 20, String(rates.length));
+      assert.ok(rates.length <= 32, String(rates.length));
     },
   ));
 });
 
-Deno.test("a search ends where the sender does, with the rate that it reached", () => {
+Deno.test("one spoilt trial does not fail a rate, and two in a row do", () => {
+  const undisturbed = searchBefore(PLAN, 90_000, Infinity).best;
+  for (const trial of [0, 2, 6]) {
+    assert.equal(searchBefore(PLAN, 90_000, Infinity, [trial]).best, undisturbed);
+  }
+  const { best, rates } = searchBefore(PLAN, 90_000, Infinity, [0, 1]);
+  assert.deepEqual(rates.slice(0, 3), [20_000, 20_000, 10_000]);
+  assert.ok(best < 20_000);
+});
+
+Deno.test("a sender that is too slow limits the rate like a path does", () => {
   const { best, rates } = searchBefore(PLAN, Infinity, 150_000);
   assert.equal(best, 150_000);
-  assert.deepEqual(rates, [20_000, 40_000, 80_000, 160_000]);
+  assert.deepEqual(rates.slice(0, 5), [20_000, 40_000, 80_000, 160_000, 160_000]);
+  assert.ok(rates.length < 14);
 });
 
 Deno.test("a path that carries nothing has no rate, and is given up", () => {
   const { best, rates } = searchBefore(PLAN, 0, Infinity);
   assert.equal(best, 0);
-  assert.ok(rates.length < 10);
+  assert.ok(rates.length < 16);
 });
