@@ -65,7 +65,7 @@ interface Extent {
 const FULL: Extent = {
   sideBySide: { rounds: 5, pings: 50, flowSeconds: 2, trialSeconds: 0.4, resolution: 1.12 },
   exchange: {
-    count: 9,
+    count: 7,
     groups: [7, 8, 9, 11, 4, 3],
     kinds: ["rsa", "ecdsa-p256", "ecdsa-p384", "ed25519"],
   },

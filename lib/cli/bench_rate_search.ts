@@ -26,6 +26,9 @@ export interface RateSearchPlan {
 /** Below this nobody looks: packets per second. */
 const LOWEST_RATE = 500;
 
+/** What rounding may add to a ratio. */
+const EPSILON = 1e-9;
+
 /** Trials that must fail for their rate to fail. */
 const TRIALS = 2;
 
@@ -67,7 +70,7 @@ export class RateSearch {
     else if (passed === undefined) this.#rate /= factor;
     else {
       this.#rate = Math.sqrt(passed * failed);
-      this.#isDone = failed / passed <= resolution;
+      this.#isDone = failed / passed <= resolution * (1 + EPSILON);
     }
     this.#isDone ||= this.#rate < LOWEST_RATE;
   }

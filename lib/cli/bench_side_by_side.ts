@@ -22,7 +22,7 @@ export interface SideBySidePlan {
   readonly flowSeconds: number;
   /** Seconds of a trial with UDP. */
   readonly trialSeconds: number;
-  /** So many times the rate that passed may be one that failed, at the end of a search. */
+  /** How finely the first round looks: a rate that failed is at most so many times a passed one. */
   readonly resolution: number;
 }
 
@@ -76,10 +76,12 @@ const ARRIVED_IN_TIME = 0.9;
 /** A sender that is slower than this part of the rate does not keep to it. */
 const REACHED = 0.95;
 
-/** Where the first round looks for the highest rate, and how the later ones do: packets/s. */
+/** Where the first round looks for the highest rate, in packets per second, and in which steps. */
 const FIRST_RATE = 20_000;
 const FIRST_FACTOR = 2;
-const LATER_FACTOR = 1.25;
+
+/** Later rounds begin with what the earlier ones found, and go up or down in such steps. */
+const LATER_FACTOR = 1.15;
 
 /** A flow is left alone for this long before and after it counts as load, in seconds. */
 const FLOW_EDGE = 0.4;
@@ -318,7 +320,7 @@ class Run {
     const search = new RateSearch(
       earlier.length === 0
         ? { start: FIRST_RATE, factor: FIRST_FACTOR, resolution }
-        : { start: median(earlier), factor: LATER_FACTOR, resolution },
+        : { start: median(earlier), factor: LATER_FACTOR, resolution: LATER_FACTOR },
     );
     for (let rate = search.rate; rate !== undefined; rate = search.rate) {
       const trial = { packetOctets, rate, seconds };

@@ -57,6 +57,13 @@ Deno.test("one spoilt trial does not fail a rate, and two in a row do", () => {
   assert.ok(best < 20_000);
 });
 
+Deno.test("a search as fine as its steps ends with the first pair of them", () => {
+  const plan = { start: 50_000, factor: 1.15, resolution: 1.15 };
+  assert.equal(searchBefore(plan, 52_000, Infinity).rates.length, 3);
+  assert.equal(searchBefore(plan, 48_000, Infinity).rates.length, 3);
+  assert.equal(searchBefore(plan, 60_000, Infinity).best, 57_499.99999999999);
+});
+
 Deno.test("a sender that is too slow limits the rate like a path does", () => {
   const { best, rates } = searchBefore(PLAN, Infinity, 150_000);
   assert.equal(best, 150_000);
