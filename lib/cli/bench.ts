@@ -28,6 +28,7 @@ import {
 } from "./bench_report.ts";
 import { measureResponder } from "./bench_responder.ts";
 import {
+  INTERRUPTED,
   measureSideBySide,
   SIDE_BY_SIDE_PARTS,
   type SideBySide,
@@ -224,7 +225,7 @@ async function runBench(
 /** Runs something that Ctrl-C ends in good order. @throws {UserError} With code 130 then. */
 async function untilInterrupted<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController();
-  const interrupt = () => abort.abort(new UserError("interrupted.", 130));
+  const interrupt = () => abort.abort(new UserError("interrupted.", INTERRUPTED));
   Deno.addSignalListener("SIGINT", interrupt);
   Deno.addSignalListener("SIGTERM", interrupt);
   try {

@@ -5,10 +5,10 @@
 
 import { UserError } from "../base/errors.ts";
 import { readBusySeconds, readProcessorSeconds, readSentOctets } from "../lab/readings.ts";
-import type { TrafficTools } from "../lab/traffic.ts";
+import type { TrafficTools, UdpTrial } from "../lab/traffic.ts";
 import { readProcess, residentOctets } from "./bench_bed.ts";
 import { median, type Samples, type Unit } from "./bench_figures.ts";
-import { RateSearch } from "./bench_rate_search.ts";
+import { RateSearch, type RateTrial } from "./bench_rate_search.ts";
 import { subjectTitle } from "./bench_names.ts";
 import { type Subject, type SubjectOptions, Subjects } from "./bench_subjects.ts";
 import { count } from "./format.ts";
@@ -82,6 +82,9 @@ const FIRST_FACTOR = 2;
 
 /** Later rounds begin with what the earlier ones found, and go up or down in such steps. */
 const LATER_FACTOR = 1.15;
+
+/** What the program ends with at Ctrl-C. */
+export const INTERRUPTED = 130;
 
 /** A flow is left alone for this long before and after it counts as load, in seconds. */
 const FLOW_EDGE = 0.4;
@@ -323,16 +326,24 @@ class Run {
         : { start: median(earlier), factor: LATER_FACTOR, resolution: LATER_FACTOR },
     );
     for (let rate = search.rate; rate !== undefined; rate = search.rate) {
-      const trial = { packetOctets, rate, seconds };
-      const seen = await subject.traffic.udp(subject.address, trial);
-      search.report({
-        arrived: seen.received / seen.seconds,
-        isLossless: seen.lost <= TOLERATED_LOSS * seen.sent &&
-          seen.received >= ARRIVED_IN_TIME * seen.sent,
-        isReached: seen.sent / seen.seconds >= REACHED * rate,
-      });
+      search.report(await this.#trial(subject, { packetOctets, rate, seconds }));
     }
     this.#add(measure, subject, search.best);
+  }
+
+  /** Overload can break iperf3's own connection: then nothing has passed. */
+  async #trial({ traffic, address }: Subject, trial: UdpTrial): Promise<RateTrial> {
+    try {
+      const { sent, received, lost, seconds } = await traffic.udp(address, trial);
+      return {
+        arrived: received / seconds,
+        isLossless: lost <= TOLERATED_LOSS * sent && received >= ARRIVED_IN_TIME * sent,
+        isReached: sent / seconds >= REACHED * trial.rate,
+      };
+    } catch (error) {
+      if (!(error instanceof UserError) || error.exitCode === INTERRUPTED) throw error;
+      return { arrived: 0, isLossless: false, isReached: true };
+    }
   }
 
   /** NaN is what a subject does not have. */

@@ -1,5 +1,6 @@
 /** What iperf3, ping, ip and the kernel's /proc say, read into numbers. Pure. */
 
+import { UserError } from "../base/errors.ts";
 import type { FlowReading } from "./meter.ts";
 
 /** One trial with UDP. */
@@ -20,11 +21,12 @@ interface IperfSum {
   readonly lost_packets?: number;
 }
 
-interface IperfReport {
-  readonly end: { readonly sum_sent: IperfSum; readonly sum_received: IperfSum };
+interface IperfEnd {
+  readonly sum_sent: IperfSum;
+  readonly sum_received: IperfSum;
 }
 
-/** What the receiver saw of TCP, in a report of `iperf3 --json`. */
+/** What the receiver saw of TCP, in a report of `iperf3 --json`. @throws {UserError} If nothing. */
 export function readIperfTcp(json: string): FlowReading {
   const { bytes, bits_per_second: bitsPerSecond } = endOf(json).sum_received;
   return { octets: bytes, bitsPerSecond };
@@ -35,6 +37,7 @@ export function readIperfTcp(json: string): FlowReading {
  * sender ends is neither received nor lost.
  *
  * @param payloadOctets Octets of UDP payload in each packet.
+ * @throws {UserError} When there is no result.
  */
 export function readIperfUdp(json: string, payloadOctets: number): UdpReading {
   const { sum_sent: sent, sum_received: received } = endOf(json);
@@ -46,8 +49,12 @@ export function readIperfUdp(json: string, payloadOctets: number): UdpReading {
   };
 }
 
-function endOf(json: string): IperfReport["end"] {
-  return (JSON.parse(json) as IperfReport).end;
+/** @throws {UserError} When the report has no end, as that of a test that was broken off. */
+function endOf(json: string): IperfEnd {
+  const { end, error } = JSON.parse(json) as { end?: Partial<IperfEnd>; error?: string };
+  const { sum_sent, sum_received } = end ?? {};
+  if (sum_sent !== undefined && sum_received !== undefined) return { sum_sent, sum_received };
+  throw new UserError(`iperf3 came to no result (${error ?? "no reason given"}). Run it again.`);
 }
 
 /** The times in what ping(8) prints, in milliseconds. */

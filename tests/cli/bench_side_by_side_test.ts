@@ -18,13 +18,15 @@ interface Nature {
   readonly capacity?: number;
   /** The flow of this number, from 1, fails. */
   readonly failsAtFlow?: number;
+  /** Above this rate trials with UDP fail for another reason than loss. */
+  readonly breaksAbove?: number;
   /** Octets that its device counts for each that a flow moved; no device without it. */
   readonly carriedShare?: number;
 }
 
 /** Every flow moves a gigabyte; what is done is written into `diary`. */
 function subject(name: string, nature: Nature, diary: string[] = []): Subject {
-  const { isForeign = false, capacity = 50_000, failsAtFlow, carriedShare } = nature;
+  const { isForeign = false, capacity = 50_000, failsAtFlow, breaksAbove, carriedShare } = nature;
   let flowCount = 0;
   let carried = 0;
   return {
@@ -46,6 +48,7 @@ function subject(name: string, nature: Nature, diary: string[] = []): Subject {
         return Promise.resolve({ octets: 1e9, bitsPerSecond: flows * 1e9 });
       },
       udp: (_, { rate, seconds }) => {
+        if (rate > (breaksAbove ?? Infinity)) return Promise.reject(new UserError("it broke."));
         const lost = Math.max(0, rate - capacity) * seconds;
         const sent = rate * seconds;
         return Promise.resolve({ sent, received: sent - lost, lost, seconds });
@@ -112,6 +115,13 @@ Deno.test("what fails of our own ends the run", async () => {
   await assert.rejects(rounds([subject("raw", {}), subject("hip-esp", { failsAtFlow: 3 })]), {
     message: "it broke.",
   });
+});
+
+Deno.test("a rate at which iperf3's own connection breaks has failed, and the search goes on", async () => {
+  const subjects = [subject("raw", { breaksAbove: 30_000 })];
+  const { figures } = await rounds(subjects, ["packets"]);
+  const { median } = figureOf(figures, "UDP, 1400 octets", "raw")!;
+  assert.ok(median > 20_000 && median <= 30_000, String(median));
 });
 
 Deno.test("traffic that does not pass the tunnel is no figure of it", async () => {

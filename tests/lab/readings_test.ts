@@ -1,6 +1,7 @@
 /** What other programs and the kernel print, as captured on Debian 12, read into numbers. */
 
 import assert from "node:assert/strict";
+import { UserError } from "../../lib/base/errors.ts";
 import {
   readBusySeconds,
   readIperfTcp,
@@ -30,6 +31,20 @@ Deno.test("of UDP what was sent, received and lost is read apart", () => {
     lost: 10_372,
     seconds: 0.311238,
   });
+});
+
+Deno.test("a report of iperf3 without an end is told as such, with iperf3's reason", () => {
+  const refused = `{
+    "start": { "connected": [], "version": "iperf 3.12" },
+    "intervals": [],
+    "end": {},
+    "error": "unable to connect to server: Connection refused"
+  }`;
+  assert.throws(
+    () => readIperfTcp(refused),
+    (error) => error instanceof UserError && /no result.*Connection refused/.test(error.message),
+  );
+  assert.throws(() => readIperfUdp("{}", 16), UserError);
 });
 
 Deno.test("every answer to a ping has its time, and a summary none", () => {
