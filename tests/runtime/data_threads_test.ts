@@ -5,12 +5,14 @@ import { EspCipherPool } from "../../lib/crypto/esp_cipher_pool.ts";
 import { PORTABLE_PROVIDER } from "../../lib/crypto/portable_suites.ts";
 import { encapsulate } from "../../lib/esp/encapsulate.ts";
 import { SPI_FILTER_SIZE } from "../../lib/esp/spi_filter.ts";
+import { dataThreads } from "../../lib/runtime/config_values.ts";
 import { DataThreads } from "../../lib/runtime/data_threads.ts";
+import { pairsOf } from "../../lib/runtime/thread_starter.ts";
 import { bufferOf, innerPacket, saPair } from "../support/sa_pair.ts";
 
 const NO_OFFLOAD = { hasHeader: false, checksums: false, segments: false, datagrams: false };
 
-function start(name: string) {
+function start(name: string, pairs = 1) {
   const failures: string[] = [];
   let tell = () => {};
   const failed = new Promise<void>((resolve) => tell = resolve);
@@ -20,7 +22,11 @@ function start(name: string) {
       makeBell: () => bell,
       dataWorkerUrl: new URL("fixtures/odd_data_worker.ts", import.meta.url),
     },
-    pairs: [{ tun: { descriptor: 0, name, offload: NO_OFFLOAD }, receiving: [], sending: [] }],
+    pairs: Array.from({ length: pairs }, () => ({
+      tun: { descriptor: 0, name, offload: NO_OFFLOAD },
+      receiving: [],
+      sending: [],
+    })),
     engineBell: bell,
     usesLibcrypto: false,
     knownSpis: new SharedArrayBuffer(SPI_FILTER_SIZE),
@@ -69,4 +75,31 @@ Deno.test("Threads that end in good order give back what they were lent", async 
   const outbound = lend(running);
   await running.stop();
   assert.deepEqual([outbound.isOffloaded, outbound.isWiped, failures], [false, false, []]);
+});
+
+Deno.test("data_threads: as many pairs as are wanted, none with no, one at least by itself", () => {
+  const wanted = (text: string) => pairsOf({ dataThreads: dataThreads(text) });
+  assert.deepEqual(["no", "1", "8"].map(wanted), [0, 1, 8]);
+  assert.ok(wanted("auto") >= 1 && wanted("auto") <= 4);
+  for (const text of ["9", "0", "yes", ""]) assert.throws(() => dataThreads(text), SyntaxError);
+});
+
+Deno.test("An SA is lent to the pair whose packet it is, or that has the other direction", async () => {
+  const { threads } = start("ends", 2);
+  const running = await threads;
+  const [first, second] = [lend(running), lend(running)];
+  assert.equal(running.count, 4);
+  const { inbound } = saPair(13, { provider: new EspCipherPool(PORTABLE_PROVIDER) });
+  assert.equal(running.takeInbound(inbound, second), true);
+  assert.deepEqual([first, second, inbound].map(({ isOffloaded }) => isOffloaded), [
+    true,
+    true,
+    true,
+  ]);
+  await running.stop();
+  assert.deepEqual([first, second, inbound].map(({ isOffloaded }) => isOffloaded), [
+    false,
+    false,
+    false,
+  ]);
 });
