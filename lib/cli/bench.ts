@@ -15,6 +15,7 @@ import { benchProviders } from "./bench_engine.ts";
 import { type ExchangePlan, measureExchanges } from "./bench_exchange.ts";
 import { figuresOf, RAW, type Samples } from "./bench_figures.ts";
 import { type FloodPlan, measureFlood } from "./bench_flood.ts";
+import { measureGarbage } from "./bench_garbage.ts";
 import { describeMachine } from "./bench_machine.ts";
 import { SUBJECTS } from "./bench_names.ts";
 import { renderPlot } from "./bench_plot.ts";
@@ -44,6 +45,7 @@ export const MEASUREMENTS = [
   "startup",
   "responder",
   "flood",
+  "garbage",
   "associations",
 ] as const;
 
@@ -60,6 +62,8 @@ interface Extent {
   /** Exchanges for each kind of identity. */
   readonly responder: number;
   readonly flood: FloodPlan;
+  /** Batches of each kind. */
+  readonly garbage: number;
   readonly associations: number;
 }
 
@@ -73,6 +77,7 @@ const FULL: Extent = {
   starts: 5,
   responder: 400,
   flood: { i1s: 1_000_000, wrongI2s: 100_000 },
+  garbage: 2000,
   associations: 100_000,
 };
 
@@ -82,6 +87,7 @@ const QUICK: Extent = {
   starts: 2,
   responder: 40,
   flood: { i1s: 50_000, wrongI2s: 5_000 },
+  garbage: 200,
   associations: 3_000,
 };
 
@@ -209,6 +215,7 @@ async function runBench(
   }
   await measure("responder", (tell) => measureResponder(providers, extent.responder, tell));
   await measure("flood", (tell) => measureFlood(providers, extent.flood, tell));
+  await measure("garbage", (tell) => measureGarbage(providers, extent.garbage, tell));
   await measure("associations", (tell) => {
     return measureAssociations(providers, extent.associations, tell);
   });

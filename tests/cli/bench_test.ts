@@ -16,6 +16,7 @@ import {
   renderMarkdown,
   renderText,
 } from "../../lib/cli/bench_report.ts";
+import { measureGarbage } from "../../lib/cli/bench_garbage.ts";
 import { measureResponder } from "../../lib/cli/bench_responder.ts";
 import { MEASURES } from "../../lib/cli/bench_side_by_side.ts";
 import { COLUMNS } from "../../lib/cli/output.ts";
@@ -195,6 +196,13 @@ Deno.test("what hip bench measures in one engine comes about with real packets a
   const figures = figuresOf(measureAssociations(PROVIDERS, 150, () => {}).samples);
   assert.equal(figures.length, 10);
   for (const { measure, median } of figures) assert.ok(median > 0, measure);
+});
+
+Deno.test("garbage is refused and counted as what it is, beside good packets that are opened", () => {
+  const { samples } = measureGarbage(PROVIDERS, 2, () => {});
+  assert.equal(samples.length, 10);
+  assert.ok(samples.every(({ values }) => values.length === 2 && values.every((rate) => rate > 0)));
+  assert.equal(new Set(samples.map(({ measure }) => measure)).size, 5);
 });
 
 Deno.test("a Responder's exchanges are counted for each kind beside their bare work", () => {
