@@ -32,6 +32,8 @@ export interface LookupSources {
   readonly mappingOf: (hit: Uint8Array) => PeerMapping | undefined;
   /** What stands for a HIT in IPv4, 4 octets. */
   readonly lsiOf: (hit: Uint8Array) => Uint8Array | undefined;
+  /** Whether programs that know IPv6 get LSIs too. */
+  readonly lsisAreForAll: boolean;
   readonly now: () => Instant;
 }
 
@@ -75,7 +77,9 @@ export async function lookupName(sources: LookupSources, text: string): Promise<
     records: recordsIn(hip),
     mappings,
     locators: [...new Set(mappings.flatMap(({ locators }) => locators))],
-    answer: addresses.map(formatIpAddress),
+    answer: addresses.map(formatIpAddress).filter((address) =>
+      sources.lsisAreForAll || !mappings.some(({ lsi }) => lsi === address)
+    ),
     responseCode: responseCode(aaaa, sources.proxy !== undefined),
   };
 }

@@ -191,6 +191,7 @@ export class NameService {
       accepts: (hit) => engine.accepts(hit),
       mappingOf: (hit) => engine.peers.lookup(now(), hit),
       lsiOf: (hit) => lsis?.lookup(hit),
+      lsisAreForAll: lsis?.mode === "on",
       now,
     }, name);
   }

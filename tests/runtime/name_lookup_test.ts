@@ -14,7 +14,10 @@ Deno.test(
   { sanitizeOps: false, sanitizeResources: false },
   async () => {
     const wrong = parseIpAddress("2001:22::bad");
-    const records = zone({ name: "www.example", type: "AAAA", data: HIT });
+    const records = zone(
+      { name: "www.example", type: "AAAA", data: HIT },
+      { name: "www.example", type: "A", data: "198.18.7.9" },
+    );
     records.records[0]!.data = hipRdata(3, wrong, ECDSA_KEY, ["rvs.example"]);
     const port = 30_000 + Math.floor(Math.random() * 20_000);
     const server = await TestDnsServer.start(records, port);
@@ -34,6 +37,7 @@ Deno.test(
         accepts: () => true,
         mappingOf: () => mapping,
         lsiOf: () => Uint8Array.of(198, 18, 7, 9),
+        lsisAreForAll: false,
         now: () => instant(1000),
       }, "www.example");
       assert.deepEqual(report.records, [
@@ -54,6 +58,8 @@ Deno.test(
         secondsLeft: 60,
       }]);
       assert.deepEqual(report.locators, ["192.0.2.80"]);
+      // What stands for a HIT in IPv4 is for programs that ask for nothing else.
+      assert.deepEqual(report.answer, ["2001:db8::9", "2001:db8::1", HIT, "192.0.2.80"]);
     } finally {
       await server.close();
     }
