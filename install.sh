@@ -28,7 +28,7 @@ DENORT_SHA256=2c06411a4a2404b8d8a6cd4147da407a533db921b5c1c87fd1073367a0d7b69b
 # command:package of Debian; a path stands for a file that is no command
 DEMO_TOOLS="ip:iproute2 curl:curl unshare:util-linux ping:iputils-ping"
 DNS_TOOLS="kdig:knot-dnsutils kzonecheck:knot-dnssecutils named:bind9 named-checkzone:bind9-utils
-  nsd-checkzone:nsd pdns_server:pdns-server unbound:unbound dnsmasq:dnsmasq-base
+  nsd-checkzone:nsd pdns_server:pdns-server unbound:unbound dnsmasq:dnsmasq-base dnsperf:dnsperf
   /usr/lib/$(uname -m)-linux-gnu/pdns/libbindbackend.so:pdns-backend-bind musl-gcc:musl-tools python3:python3"
 TEST_TOOLS="$DEMO_TOOLS $DNS_TOOLS tcpdump:tcpdump tshark:tshark knotd:knot iperf3:iperf3 nft:nftables
   shellcheck:shellcheck git:git dbus-daemon:dbus-daemon wireguard-go:wireguard-go wg:wireguard-tools

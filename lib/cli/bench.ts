@@ -11,6 +11,7 @@ import { findTrafficTools } from "../lab/traffic.ts";
 import { ownCommand } from "../runtime/daemon.ts";
 import { measureAssociations } from "./bench_associations.ts";
 import { BenchBed } from "./bench_bed.ts";
+import { type DnsPlan, measureDns } from "./bench_dns.ts";
 import { benchProviders } from "./bench_engine.ts";
 import { type ExchangePlan, measureExchanges } from "./bench_exchange.ts";
 import { figuresOf, RAW, type Samples } from "./bench_figures.ts";
@@ -47,6 +48,7 @@ export const MEASUREMENTS = [
   "flood",
   "garbage",
   "associations",
+  "dns",
 ] as const;
 
 export type Measurement = typeof MEASUREMENTS[number];
@@ -65,6 +67,7 @@ interface Extent {
   /** Batches of each kind. */
   readonly garbage: number;
   readonly associations: number;
+  readonly dns: DnsPlan;
 }
 
 const FULL: Extent = {
@@ -79,6 +82,7 @@ const FULL: Extent = {
   flood: { i1s: 1_000_000, wrongI2s: 100_000 },
   garbage: 2000,
   associations: 100_000,
+  dns: { names: 10_000, clients: 1000, rounds: 3, seconds: 4, fresh: 5000 },
 };
 
 const QUICK: Extent = {
@@ -89,6 +93,7 @@ const QUICK: Extent = {
   flood: { i1s: 50_000, wrongI2s: 5_000 },
   garbage: 200,
   associations: 3_000,
+  dns: { names: 500, clients: 50, rounds: 1, seconds: 1, fresh: 200 },
 };
 
 interface BenchOptions {
@@ -219,6 +224,7 @@ async function runBench(
   await measure("associations", (tell) => {
     return measureAssociations(providers, extent.associations, tell);
   });
+  await measure("dns", (tell) => measureDns(self, extent.dns, tell, signal));
   return {
     machine: describeMachine(providers.esp.name, providers.publicKeys.name, beside.versions),
     isQuick,

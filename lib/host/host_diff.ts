@@ -132,7 +132,8 @@ function ruleText(rule: Rule): string {
     : rule.action === RULE_ACTION.PROHIBIT
     ? "prohibit"
     : `action ${rule.action}`;
-  return `${rule.priority}: from ${from}${to} ${action}`;
+  const device = rule.inputDevice === undefined ? "" : ` iif ${rule.inputDevice}`;
+  return `${rule.priority}: from ${from}${to}${device} ${action}`;
 }
 
 function suppressText({ suppressPrefixLength }: Rule): string {

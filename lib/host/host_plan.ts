@@ -28,6 +28,7 @@ const RULE_PRIORITY = {
   FROM_HITS: 5203,
   LSIS_TO_LSIS: 5204,
   FROM_LSIS: 5205,
+  NO_SOURCE: 5206,
 } as const;
 
 const ROUTE_METRIC = 1024;
@@ -78,7 +79,8 @@ const GUARD_RULES: readonly Rule[] = [
     priority: RULE_PRIORITY.FROM_HITS,
     source: HITS,
     destination: undefined,
-    action: RULE_ACTION.PROHIBIT,
+    // ENETUNREACH, as on a host without IPv6: EACCES would end getaddrinfo() of musl.
+    action: RULE_ACTION.UNREACHABLE,
     table: 0,
     suppressPrefixLength: undefined,
     protocol: RULE_OWNER,
@@ -119,6 +121,29 @@ export interface LsiWish {
   readonly pool?: { readonly prefix: Uint8Array; readonly length: number };
 }
 
+/** Where IPv6 destinations beyond the link are: ::/3, 2000::/3 and fc00::/7. */
+const BEYOND_THE_LINK: readonly (readonly [first: number, length: number])[] = [
+  [0x00, 3],
+  [0x20, 3],
+  [0xfc, 7],
+];
+
+/**
+ * On a host without another IPv6 address for destinations beyond the link the kernel would send to
+ * them from a HIT, since it asks rules before it chooses a source, and not again. They are as out of
+ * reach as they are without us. What the host hands on for others goes its way.
+ */
+const NO_SOURCE_RULES: readonly Rule[] = BEYOND_THE_LINK.map(([first, length]) => ({
+  priority: RULE_PRIORITY.NO_SOURCE,
+  source: undefined,
+  destination: { address: Uint8Array.of(first, ...new Array<number>(15).fill(0)), length },
+  inputDevice: "lo",
+  action: RULE_ACTION.UNREACHABLE,
+  table: 0,
+  suppressPrefixLength: undefined,
+  protocol: RULE_OWNER,
+}));
+
 /** What the plan depends on. */
 export interface HostWish {
   readonly interfaceIndex: number;
@@ -129,6 +154,8 @@ export interface HostWish {
   /** Peers for which another local HIT is the source. */
   readonly routes?: readonly { readonly peerHit: Uint8Array; readonly localHit: Uint8Array }[];
   readonly lsis?: LsiWish;
+  /** Whether IPv6 packets that go beyond the link have a source that is no HIT. Default yes. */
+  readonly hasIpv6Source?: boolean;
 }
 
 /** The route that leads to our device. */
@@ -200,6 +227,7 @@ export function hostPlan(wish: HostWish): HostState {
         protocol: RULE_OWNER,
       })),
       ...lsiGuards(own),
+      ...(wish.hasIpv6Source === false ? NO_SOURCE_RULES : []),
     ],
   };
 }

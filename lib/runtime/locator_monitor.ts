@@ -24,6 +24,8 @@ export const LOCATOR_GROUPS: readonly NetlinkGroup[] = [
 const MAX_DATAGRAMS = 256;
 
 export class LocatorMonitor {
+  /** Called when `locators` has become another list. */
+  onChange: () => void = () => {};
   readonly #notifications: NetlinkSocket;
   readonly #client: NetlinkClient;
   readonly #ownInterfaceIndex: number;
@@ -62,6 +64,7 @@ export class LocatorMonitor {
     const locators = this.#list();
     if (sameLocators(locators, this.#locators)) return false;
     this.#locators = locators;
+    this.onChange();
     return true;
   }
 

@@ -10,6 +10,7 @@ import { randomUint32 } from "../base/random.ts";
 import type { EngineEvent } from "../engine/effects.ts";
 import type { Engine } from "../engine/engine.ts";
 import { hostPlan } from "../host/host_plan.ts";
+import { isIpv4, isLinkLocal } from "../wire/ip_address.ts";
 import { NEXT_HEADER } from "../wire/ipv6.ts";
 import type { DataPathReport } from "./api_protocol.ts";
 import type { Config } from "./config.ts";
@@ -201,27 +202,31 @@ function configureHost(
     const remark = describeOpenSockets(open);
     if (remark !== undefined) logger.log("warning", remark);
   });
+  const notifications = platform.openNetlink(LOCATOR_GROUPS);
+  undo.push("Closing the address monitor", () => notifications.close());
+  const monitor = new LocatorMonitor(notifications, client, device.interfaceIndex);
   const configure = () =>
     configurator.apply(hostPlan({
       interfaceIndex: device.interfaceIndex,
       innerMtu: config.mtu,
       hits: engine.status().identities.map(({ hit }) => hit),
       routes: engine.routes,
+      hasIpv6Source: monitor.locators.some(({ address }) => isWideIpv6(address)),
       ...(lsis === undefined ? {} : { lsis: lsis.wish }),
     }));
   configure();
   lsis?.listen();
-  events.add((event) => {
-    if (event.kind !== "identity") return;
+  const reconfigure = () => {
     try {
       configure();
     } catch (error) {
-      logger.log("warning", `An anonymous HIT could not be configured: ${String(error)}`);
+      logger.log("warning", `HITs could not be configured anew: ${String(error)}`);
     }
+  };
+  events.add((event) => {
+    if (event.kind === "identity") reconfigure();
   });
-  const notifications = platform.openNetlink(LOCATOR_GROUPS);
-  undo.push("Closing the address monitor", () => notifications.close());
-  const monitor = new LocatorMonitor(notifications, client, device.interfaceIndex);
+  monitor.onChange = reconfigure;
   return { monitor, lsis, lsiProblem: problem };
 }
 
@@ -269,4 +274,9 @@ function runLoop(loop: Loop, undo: UndoStack): Promise<Error> {
       if (!isStopping) resolve(error instanceof Error ? error : new Error(String(error)));
     });
   });
+}
+
+/** Whether packets beyond the link may have this source. */
+function isWideIpv6(address: Uint8Array): boolean {
+  return !isIpv4(address) && !isLinkLocal(address);
 }

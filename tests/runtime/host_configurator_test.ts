@@ -11,6 +11,7 @@ import {
   hostPlan,
   type HostState,
 } from "../../lib/host/host_plan.ts";
+import { describeState } from "../../lib/host/host_diff.ts";
 import { HostConfigurator } from "../../lib/runtime/host_configurator.ts";
 import { NetlinkClient } from "../../lib/runtime/netlink_client.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
@@ -81,6 +82,20 @@ const PLANS: HostState[] = [
   WITH_ROUTES,
 ];
 
+Deno.test("DNS-223 without another IPv6 source nothing of this host goes beyond the link", () => {
+  const wish = { interfaceIndex: HIP0, innerMtu: 1400, hits: [] };
+  const rules = (hasIpv6Source: boolean) =>
+    describeState(hostPlan({ ...wish, hasIpv6Source })).filter((line) =>
+      / 5206: /.test(` ${line}`)
+    );
+  assert.deepEqual(rules(true), []);
+  assert.deepEqual(rules(false), [
+    "rule 5206: from all to 2000::/3 iif lo unreachable",
+    "rule 5206: from all to ::/3 iif lo unreachable",
+    "rule 5206: from all to fc00::/7 iif lo unreachable",
+  ]);
+});
+
 Deno.test("DNS-224 The plan on a fresh host: addresses, route, a label of its own for HITs, rules", () => {
   const kernel = freshHost();
   configure(kernel).apply(plan(1400, "2001:22::1"));
@@ -97,7 +112,7 @@ label 2002::/16 label 2
 rule 32766: from all lookup 254
 rule 5201: from all to 2001:20::/28 lookup 254 suppress_prefixlength 27
 rule 5202: from all to 2001:20::/28 unreachable
-rule 5203: from 2001:20::/28 prohibit`,
+rule 5203: from 2001:20::/28 unreachable`,
   );
 });
 

@@ -31,7 +31,7 @@ Deno.test({
       assert.deepEqual(seen.payload, [1, 2, 3]);
       assert.match(seen.label, /2001:20::\/28 label 139/);
       assert.match(seen.native, /dev eth0 .*src fd00::1/);
-      assert.match(seen.forbidden, /Permission denied/);
+      assert.match(seen.forbidden, /Network is unreachable/);
       assert.deepEqual(seen.before, ["fd00::1", "10.0.0.1", "fe80::1"]);
       assert.ok(seen.hasChanged);
       assert.deepEqual(seen.afterwards.toSorted(), [

@@ -19,6 +19,7 @@ const FIELD = { family: 0, destinationLength: 1, sourceLength: 2, table: 4, acti
 const FRA = {
   DESTINATION: 1,
   SOURCE: 2,
+  INPUT_DEVICE: 3,
   PRIORITY: 6,
   SUPPRESS: 14,
   TABLE: 15,
@@ -43,6 +44,8 @@ export interface Rule {
   /** Undefined: any address. */
   readonly source: Prefix | undefined;
   readonly destination: Prefix | undefined;
+  /** Device by which packets come, "lo" for those of this host; undefined: any. */
+  readonly inputDevice?: string;
   /** RULE_ACTION. */
   readonly action: number;
   /** The table for TO_TABLE, else 0. */
@@ -76,7 +79,9 @@ export function parseRule(payload: Uint8Array): Rule | undefined {
   const source = prefix(FRA.SOURCE, header.getUint8(FIELD.sourceLength));
   const destination = prefix(FRA.DESTINATION, header.getUint8(FIELD.destinationLength));
   if (family === FAMILY.IPV4 && source === undefined && destination === undefined) return undefined;
+  const device = attributes.get(FRA.INPUT_DEVICE);
   return {
+    ...(device === undefined ? {} : { inputDevice: readDeviceName(device) }),
     priority: readUint32(attributes.get(FRA.PRIORITY)) ?? 0,
     source,
     destination,
@@ -85,6 +90,12 @@ export function parseRule(payload: Uint8Array): Rule | undefined {
     suppressPrefixLength: suppressed(readUint32(attributes.get(FRA.SUPPRESS))),
     protocol: attributes.get(FRA.PROTOCOL)?.[0] ?? 0,
   };
+}
+
+/** A name ends with a zero octet. */
+function readDeviceName(value: Uint8Array): string {
+  const end = value.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? value : value.subarray(0, end));
 }
 
 /** The kernel says -1 when no route is left out. */
@@ -107,6 +118,9 @@ export function emitRule(rule: Rule): Uint8Array {
   const attributes: Attribute[] = [[FRA.PRIORITY, uint32Value(rule.priority)]];
   if (rule.source) attributes.push([FRA.SOURCE, addressValue(rule.source.address)]);
   if (rule.destination) attributes.push([FRA.DESTINATION, addressValue(rule.destination.address)]);
+  if (rule.inputDevice !== undefined) {
+    attributes.push([FRA.INPUT_DEVICE, new TextEncoder().encode(`${rule.inputDevice}\0`)]);
+  }
   if (rule.action === RULE_ACTION.TO_TABLE) attributes.push([FRA.TABLE, uint32Value(rule.table)]);
   if (rule.suppressPrefixLength !== undefined) {
     attributes.push([FRA.SUPPRESS, uint32Value(rule.suppressPrefixLength)]);
