@@ -194,7 +194,7 @@ export class UpstreamLookups {
         return;
       }
     }
-    const order = this.#serverOrder(now, question.type);
+    const order = this.#serverOrder(now, question);
     if (order.length === 0 || this.#lookups >= MAX_LOOKUPS) {
       done(now, { kind: "failed", cause: "no-server" });
       return;
@@ -293,8 +293,9 @@ export class UpstreamLookups {
     return this.#finished.shift();
   }
 
-  #serverOrder(now: Instant, type: number): ServerState[] {
-    const usable = type === TYPE.HIP
+  /** Questions of our own for HIP records are kept from servers that do not answer such. */
+  #serverOrder(now: Instant, { type, clientOctets }: Question): ServerState[] {
+    const usable = type === TYPE.HIP && clientOctets === undefined
       ? this.#servers.filter((server) => server.hipBlindUntil <= now)
       : this.#servers;
     const good = usable.filter((server) => server.lameUntil <= now);

@@ -37,14 +37,16 @@ export interface DnsServerAddress {
  * Asks for all records of one type.
  *
  * @param name Uncompressed name.
+ * @param flags Second header word of the question.
  * @returns The server's answer; undefined when there was none in time.
  */
 export async function queryDns(
   server: DnsServerAddress,
   name: Uint8Array,
   type: number,
+  flags: number = FLAG.RD,
 ): Promise<DnsMessage | undefined> {
-  const query = buildQuery(name, type);
+  const query = buildQuery(name, type, flags);
   const answer = await exchangeUdp(server, query);
   if (answer === undefined) return undefined;
   if ((answer.flags & FLAG.TC) === 0) return answer;
@@ -54,17 +56,22 @@ export async function queryDns(
 
 /** Whether one of these servers, port 53, answers anything at all, be it a refusal. */
 export async function hasDnsAnswer(addresses: readonly string[]): Promise<boolean> {
-  const answers = addresses.map(async (address) => {
+  // Without recursion a server answers at once, also where it cannot reach the root; some servers
+  // do not answer such questions.
+  const questions = addresses.flatMap((
+    address,
+  ) => [{ address, flags: 0 }, { address, flags: FLAG.RD }]);
+  const answers = questions.map(async ({ address, flags }) => {
     const server = { address, port: 53, timeoutMs: PROBE_TIMEOUT_MS };
-    if (await queryDns(server, ROOT, TYPE.NS) === undefined) throw new Error("No answer");
+    if (await queryDns(server, ROOT, TYPE.NS, flags) === undefined) throw new Error("No answer");
   });
   return await Promise.any(answers).then(() => true, () => false);
 }
 
-function buildQuery(name: Uint8Array, type: number): Uint8Array {
+function buildQuery(name: Uint8Array, type: number, flags: number): Uint8Array {
   const question = emitQuestion(name, type, CLASS_IN);
   const id = randomUint32(SYSTEM_RANDOM) & 0xffff;
-  const builder = new MessageBuilder({ id, flags: FLAG.RD, question });
+  const builder = new MessageBuilder({ id, flags, question });
   builder.addOpt(UDP_PAYLOAD, false);
   return builder.finish();
 }

@@ -2,24 +2,26 @@
  * What passes through the proxy, held against what the server behind it says.
  *
  * ```
- *   client              router                                     server
- *   hip, the questions  unbound on 10.99.1.1, validating,          -
- *                       before knotd on 10.99.2.1 with a signed zone and a bogus one
+ *   client                                     router
+ *   hip before unbound on 127.0.0.2, which     knotd on 10.99.1.1 with a signed zone
+ *   validates, and who asks both               and one that is signed with another key
  * ```
  */
 
 import assert from "node:assert/strict";
 import { generateHostIdentity } from "../../lib/identity/host_identity.ts";
 import { hipRdata } from "../../lib/lab/agents.ts";
-import { CLIENT_ADDRESSES, type Lab, SERVER_ADDRESSES } from "../../lib/lab/lab.ts";
+import { CLIENT_ADDRESSES, type Lab } from "../../lib/lab/lab.ts";
 import { waitFor } from "../../lib/lab/services.ts";
 import { SYSTEM_RANDOM } from "../../lib/runtime/system_random.ts";
 import { toHex } from "../../lib/base/bytes.ts";
 import { CANNOT_RUN, hipAt, runFixture, withLab } from "../support/system.ts";
 import { shell } from "../support/system_host.ts";
 
-const AUTHORITY = SERVER_ADDRESSES.gatewayIpv4;
-const RESOLVER = CLIENT_ADDRESSES.gatewayIpv4;
+const AUTHORITY = CLIENT_ADDRESSES.gatewayIpv4;
+
+/** On the client itself: from anywhere else the proxy would not hand on AD (DNS-155). */
+const RESOLVER = "127.0.0.2";
 
 /** Fewer would not show much. */
 const LEAST_QUESTIONS = 500;
@@ -64,7 +66,7 @@ function zoneText(): string {
 }
 
 /** Starts knotd with both zones signed, and unbound before it; the second zone has another's key. */
-async function startServers({ router, folder: lab }: Lab): Promise<void> {
+async function startServers({ client, router, folder: lab }: Lab): Promise<void> {
   const folder = `${lab}/servers`;
   await Deno.mkdir(folder);
   for (const zone of ["hip.test", "bogus.test"]) {
@@ -130,10 +132,10 @@ stub-zone:
   stub-addr: ${AUTHORITY}
 `,
   );
-  router.spawn(["unbound", "-d", "-c", `${folder}/unbound.conf`]);
+  client.spawn(["unbound", "-d", "-c", `${folder}/unbound.conf`]);
   await waitFor("unbound", async () => {
-    const { stdout } = await router.run(["kdig", `@${RESOLVER}`, "hip.test", "SOA", "+dnssec"]);
-    return /flags:[^;]* ad[ ;]/.test(stdout);
+    const { stdout } = await client.run(["kdig", `@${RESOLVER}`, "hip.test", "SOA", "+dnssec"]);
+    return /Flags:[^;]* ad;/.test(stdout);
   });
 }
 
@@ -148,7 +150,7 @@ Deno.test({
       await shell(host, `echo nameserver ${RESOLVER} > /etc/resolv.conf`);
       const up = await hipAt(host, `${lab.folder}/state`, "up");
       assert.equal(up.code, 0, up.stderr);
-      assert.match(up.stdout, /resolver: 127\.0\.0\.1 \(was 10\.99\.1\.1\)/);
+      assert.match(up.stdout, /resolver: 127\.0\.0\.1 \(was 127\.0\.0\.2\)/);
       const outcome = await runFixture<{
         asked: number;
         kinds: Record<string, number>;
@@ -160,6 +162,9 @@ Deno.test({
         assert.ok((outcome.kinds[kind] ?? 0) > 0, `${kind}: ${JSON.stringify(outcome.kinds)}`);
       }
       assert.ok(Object.keys(outcome.kinds).some((kind) => /over 4096/.test(kind)));
-      assert.deepEqual(outcome.differences.slice(0, 5), [], `${outcome.differences.length} differ`);
+      const shown = outcome.differences.map(({ what, direct, proxied }) =>
+        `${what}: ${direct.slice(0, 120)} but ${proxied.slice(0, 120)}`
+      );
+      assert.equal(shown.join("\n"), "", shown.join("\n"));
     }),
 });
