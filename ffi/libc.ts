@@ -12,6 +12,8 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   // uid_t geteuid(void);
   geteuid: { parameters: [], result: "u32" },
+  // int setpriority(int which, id_t who, int priority);
+  setpriority: { parameters: ["i32", "u32", "i32"], result: "i32" },
   // int open(const char *path, int flags, ...);
   open: { parameters: ["buffer", "i32"], result: "i32" },
   // int close(int fd);

@@ -38,6 +38,12 @@ interface WorkerScope {
   close(): void;
 }
 
+/**
+ * A packet waits for us as it would for the kernel, which lets nobody go first. What has come in
+ * comes before what goes out: programs wait for room to send, what has come waits in a queue.
+ */
+const NICE = { outbound: -5, inbound: -10 } as const;
+
 /** The whole of a data thread's module: waits for its setup, works until it is told to end. */
 export function serveData(platform: DataPlatform): void {
   const scope = globalThis as unknown as WorkerScope;
@@ -46,6 +52,7 @@ export function serveData(platform: DataPlatform): void {
     const thread = setup.direction === "outbound"
       ? new OutboundThread(surroundings)
       : new InboundThread(surroundings);
+    platform.setPriority(NICE[setup.direction]);
     scope.postMessage("ready");
     run(surroundings, thread);
     scope.postMessage("ended");

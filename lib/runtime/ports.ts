@@ -349,6 +349,12 @@ export interface DataPlatform {
 
   makeWait(sources: readonly Pollable[]): BlockingWait;
 
+  /**
+   * How urgent this thread's work is to the system: -20, the most, to 19, as of nice(1). Nothing
+   * happens where the system does not allow it.
+   */
+  setPriority(nice: number): void;
+
   /** See `Platform.openEspProvider`. */
   openEspProvider(): EspProvider | undefined;
 }

@@ -56,6 +56,14 @@ async function loadRound(client: LabAgent, server: LabAgent): Promise<void> {
   assert.ok(there.bytes > 5e6 && back.bytes > 5e6, stdout);
 }
 
+/** How urgent each thread of a process is to the system (proc_pid_stat(5), field 19). */
+function niceOfThreads(processId: number): number[] {
+  return [...Deno.readDirSync(`/proc/${processId}/task`)].map(({ name }) => {
+    const stat = Deno.readTextFileSync(`/proc/${processId}/task/${name}/stat`);
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+  });
+}
+
 for (const { transport, pairs } of CASES) {
   Deno.test({
     name: `No connection breaks under full load (${transport}, ${pairs} pairs of data threads) ` +
@@ -71,6 +79,9 @@ for (const { transport, pairs } of CASES) {
           const both = await Promise.all([statusOf(client), statusOf(server)]);
           return both.every(({ dataPath }) => dataPath.threads === 2 * pairs);
         });
+        const urgent = niceOfThreads(client.process.pid).filter((nice) => nice < 0);
+        const each = (nice: number) => Array<number>(pairs).fill(nice);
+        assert.deepEqual(urgent.toSorted((a, b) => a - b), [...each(-10), ...each(-5)]);
         let isEnough = false;
         const load = (async () => {
           do await loadRound(client, server); while (!isEnough);
