@@ -68,6 +68,15 @@ Deno.test(
 );
 
 Deno.test(
+  "A port that is shared is opened again by those who share it, and by nobody else",
+  withPort((port) => {
+    const sockets = [1, 2].map(() => openUdpSocket(port, 6, { sharesPort: true }));
+    assert.throws(() => openUdpSocket(port, 6), UserError);
+    for (const socket of sockets) socket.close();
+  }),
+);
+
+Deno.test(
   "A socket that was attached to an open one sends and receives, and leaves it open",
   withPort(async (port) => {
     const opened = openUdpSocket(port, 6);

@@ -33,14 +33,14 @@ Deno.test("NAT-014 by default both families have a socket on UDP port 10500", ()
   const { sockets, problems } = openUdpPort(config(), kernel);
   assert.deepEqual(sockets.map(({ family }) => family), [6, 4]);
   assert.deepEqual(problems, []);
-  const options = { discoversPathMtu: true };
+  const options = { discoversPathMtu: true, sharesPort: false };
   assert.deepEqual(kernel.asked, [[10500, 6, options], [10500, 4, options]]);
 });
 
-Deno.test("the port and path MTU discovery are as configured", () => {
+Deno.test("the port and path MTU discovery are as configured, and who may have it too is said", () => {
   const kernel = new Kernel([4, 6]);
-  openUdpPort(config({ udpPort: 4500, pathMtuDiscovery: false }), kernel);
-  assert.deepEqual(kernel.asked[0], [4500, 6, { discoversPathMtu: false }]);
+  openUdpPort(config({ udpPort: 4500, pathMtuDiscovery: false }), kernel, true);
+  assert.deepEqual(kernel.asked[0], [4500, 6, { discoversPathMtu: false, sharesPort: true }]);
 });
 
 Deno.test("no port is opened when nothing is to go over UDP, and one when a single peer is", () => {
