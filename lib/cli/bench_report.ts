@@ -141,7 +141,7 @@ export function machineLines(machine: Machine, isQuick: boolean): string[] {
   return [
     `${processor}, ${cores} ${cores === 1 ? "core" : "cores"}, ${kernel}`,
     `${program}${providers}${isQuick ? "; quick run" : ""}`,
-    ...peers.length === 0 ? [] : [`beside ${peers.join(", ")}`],
+    ...peers.length === 0 ? [] : [`Beside ${peers.join(", ")}`],
   ];
 }
 

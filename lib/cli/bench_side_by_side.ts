@@ -195,7 +195,9 @@ function methodNotes(
     lines.push(
       iperf3
         ? "UDP: iperf3, packets of so many octets with headers; the highest rate of which at most " +
-          `${TOLERATED_LOSS * 100} % is lost in ${trialSeconds} s. iperf3 itself limits raw.`
+          `${
+            TOLERATED_LOSS * 100
+          } % is lost in ${trialSeconds} s. Raw is limited by iperf3, which sends them one by one.`
         : "UDP: not measured, as iperf3 is not installed (apt-get install iperf3).",
     );
   }

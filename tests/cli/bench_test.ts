@@ -89,7 +89,7 @@ Deno.test("hip bench prints within 80 columns, with two lines for each measure s
   const text = lines.join("\n");
   assert.match(text, /Xeon.*2 cores/);
   assert.match(text, /hip 0\.1\.0.*ESP and public keys by libcrypto/);
-  assert.match(text, /beside wireguard-go 0\.0\.20220316-1\+b4, strongSwan/);
+  assert.match(text, /Beside wireguard-go 0\.0\.20220316-1\+b4, strongSwan/);
   assert.match(text, /memory, idle +- +12,300 .*\n {2}MB\n/);
 });
 
