@@ -9,9 +9,17 @@
  */
 
 import assert from "node:assert/strict";
-import { SERVER_NAME, stopLabAgent } from "../../lib/lab/agents.ts";
-import type { LabHost } from "../../lib/lab/lab.ts";
-import { CANNOT_RUN, hitOf, PAGE, SELF, withScene } from "../support/system.ts";
+import { formatHit } from "../../lib/identity/hit.ts";
+import {
+  hipRdata,
+  prepareIdentity,
+  SERVER_NAME,
+  startLabAgent,
+  stopLabAgent,
+} from "../../lib/lab/agents.ts";
+import { CLIENT_ADDRESSES, type LabHost } from "../../lib/lab/lab.ts";
+import { startDns } from "../../lib/lab/services.ts";
+import { CANNOT_RUN, hitOf, PAGE, SELF, withLab, withScene } from "../support/system.ts";
 import { Capture, type SeenPacket } from "../support/system_capture.ts";
 import { shell } from "../support/system_host.ts";
 
@@ -101,3 +109,43 @@ Deno.test({
       assert.deepEqual(inClear(await capture.packets()), []);
     }),
 });
+
+/** First addresses that the C library gives: for either family, for IPv6 and for IPv4. */
+async function firstAddresses(host: LabHost, label: string): Promise<(string | undefined)[]> {
+  const first = async (database: string) => {
+    const { stdout } = await host.run(["getent", database, `${label}.hip.test`]);
+    return stdout.split(/\s/)[0];
+  };
+  return [await first("ahosts"), await first("ahostsv6"), await first("ahostsv4")];
+}
+
+for (const families of ["both", "ipv4"] as const) {
+  Deno.test({
+    name:
+      `DNS-225 getaddrinfo gives the HIT or the LSI first, for a far peer and one of the same ` +
+      `site, for AF_UNSPEC, AF_INET6 and AF_INET (${families})`,
+    ignore: CANNOT_RUN,
+    fn: () =>
+      withLab(families, async (lab) => {
+        const peer = prepareIdentity(lab, "server", "ecdsa-p256");
+        const hip = hipRdata(peer.identity);
+        const hasIpv6 = families === "both";
+        const entries = [
+          { label: "far", hip, ipv4: "10.99.2.80", ...hasIpv6 ? { ipv6: "fd00:2::80" } : {} },
+          // In the networks of the client, with which their addresses have most bits in common.
+          { label: "near", hip, ipv4: "10.99.1.11", ...hasIpv6 ? { ipv6: "fd00:1::11" } : {} },
+        ];
+        const { gatewayIpv4, gatewayIpv6 } = CLIENT_ADDRESSES;
+        const listen = hasIpv6 ? [gatewayIpv6, gatewayIpv4] : [gatewayIpv4];
+        await startDns(lab.router, `${lab.folder}/dns`, listen, entries, SELF);
+        const prepared = prepareIdentity(lab, "client", "ecdsa-p256");
+        await startLabAgent(lab, lab.client, SELF, prepared, []);
+        for (const label of ["far", "near"]) {
+          const [any, ipv6, ipv4] = await firstAddresses(lab.client, label);
+          assert.equal(any, formatHit(peer.identity.hit), label);
+          assert.equal(ipv6, formatHit(peer.identity.hit), label);
+          assert.match(ipv4!, /^198\.1[89]\./, label);
+        }
+      }),
+  });
+}
