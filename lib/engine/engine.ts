@@ -398,9 +398,10 @@ export class Engine {
     return begun.length > 0;
   }
 
-  /** Ends all associations; data that wants new ones is refused from then on. */
+  /** Ends all associations; data and peers that want new ones are refused from then on. */
   closeAll(now: Instant): void {
     this.#isGoingDown = true;
+    this.#desk.close();
     for (const association of [...this.#associations]) association.close(now, "going down");
   }
 

@@ -116,6 +116,8 @@ export class ResponderDesk {
   #sent: number;
   readonly #opaqueOctets = new Uint8Array(2);
 
+  #isClosed = false;
+
   constructor(options: DeskOptions, context: DeskContext) {
     const { identities, policy, settings, random, firstR1Generation } = options;
     this.#options = options;
@@ -149,6 +151,14 @@ export class ResponderDesk {
     });
   }
 
+  /**
+   * Answers no I1 any more: whoever holds an R1 of ours would send its I2 in vain for long, and the
+   * next I1 finds the next agent.
+   */
+  close(): void {
+    this.#isClosed = true;
+  }
+
   /** Whether the default identity has an R1 for every group; the others follow soon. */
   get isReady(): boolean {
     return this.#pools.get(toHex(this.#options.identities[0]!.identity.hit))![0]!.isReady;
@@ -172,6 +182,7 @@ export class ResponderDesk {
 
   /** RFC 7401 §6.7; the tie-break of step 3 is the caller's. Creates no state. */
   handleI1(now: Instant, packet: HipPacket, addresses: AddressPair): DropReason | undefined {
+    if (this.#isClosed) return "hip-refused";
     const { groupIds } = packet.require(DH_GROUP_LIST);
     const isOpportunistic = isAllZero(packet.receiverHit);
     const local = isOpportunistic

@@ -150,3 +150,15 @@ Deno.test("CLS-017 when CLOSEs have crossed, a CLOSE_ACK that is right ends CLOS
   scene.meet(acknowledgement);
   assert.equal(scene.state(), "UNASSOCIATED");
 });
+
+Deno.test("who is going down answers no I1: its R1 would be worth nothing to the peer", () => {
+  const scene = sceneIn("ESTABLISHED");
+  const { pair, host, peer } = scene;
+  host.engine.closeAll(pair.now);
+  pair.settle();
+  assert.equal(host.engine.openAssociations, 0);
+  peer.engine.connect(pair.now, host.hit);
+  pair.settle();
+  assert.equal(peer.engine.association(host.hit)?.state, "I1-SENT");
+  assert.ok(host.engine.status().drops["hip-refused"]! > 0);
+});
