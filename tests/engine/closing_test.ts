@@ -159,6 +159,7 @@ Deno.test("who is going down answers no I1: its R1 would be worth nothing to the
   assert.equal(host.engine.openAssociations, 0);
   peer.engine.connect(pair.now, host.hit);
   pair.settle();
-  assert.equal(peer.engine.association(host.hit)?.state, "I1-SENT");
+  // It has sent an I1, and no I2 (RFC 7401 §4.4.2).
+  assert.equal(peer.engine.association(host.hit)?.state, "CLOSED");
   assert.ok(host.engine.status().drops["hip-refused"]! > 0);
 });
