@@ -11,6 +11,7 @@
 
 import { parseArgs } from "node:util";
 import { SERVER_NAME } from "../lib/lab/agents.ts";
+import { EXPLAINED_DROPS } from "../tests/support/explained_drops.ts";
 import {
   associationWith,
   hip,
@@ -30,23 +31,6 @@ const MOST_GROWTH = 1.05;
 
 /** Fewer samples say nothing about memory. */
 const FEWEST_SAMPLES = 8;
-
-/**
- * Packets that are under way when keys change or an association ends belong to nobody any more; both
- * ends may begin anew at once, and send again what was answered late; and a full load is full when
- * queues overflow. Everything else has to be explained.
- */
-const EXPECTED = new Set([
-  "esp-unknown-spi",
-  "esp-not-established",
-  "association-closed",
-  "staged-overflow",
-  "thread-busy",
-  "send-failed",
-  "hip-replayed",
-  "hip-wrong-state",
-  "hip-tie-break",
-]);
 
 interface Sample {
   readonly octets: number;
@@ -143,7 +127,7 @@ async function soak(scene: Scene, minutes: number): Promise<string[]> {
     const { drops } = await statusOf(agent);
     console.log(`dropped at the ${name}: ${JSON.stringify(drops)}`);
     for (const reason of Object.keys(drops)) {
-      if (!EXPECTED.has(reason)) faults.push(`the ${name} dropped packets: ${reason}`);
+      if (!EXPLAINED_DROPS.has(reason)) faults.push(`the ${name} dropped packets: ${reason}`);
     }
   }
   return faults;

@@ -189,11 +189,7 @@ export class DataPath implements ThreadSide {
   }
 
   #send(now: Instant, sa: OutboundSa, buffer: PacketBuffer): "transmit" | "consumed" {
-    if (sa.isOffloaded || this.#lend(now, sa)) {
-      if (this.#offload === undefined) return this.#drop("thread-busy");
-      this.#offload.passOutbound(sa, buffer);
-      return "consumed";
-    }
+    if (sa.isOffloaded || this.#lend(now, sa)) return this.#passOutbound(sa, buffer);
     const reason = encapsulate(sa, buffer);
     if (sa.isRekeyDue) this.#askForRekey(now, sa);
     if (!sa.isWatched) this.#owner.unwatched(now, sa);
@@ -209,6 +205,13 @@ export class DataPath implements ThreadSide {
     if (this.#offload === undefined) return false;
     if (!sa.isWatched) this.#owner.unwatched(now, sa);
     return sa.isWatched && this.#offload.takeOutbound(sa, this.#owner.securityOf(sa)?.inbound);
+  }
+
+  /** Hands a packet to the thread that has its SA, unless that is about to give it back. */
+  #passOutbound(sa: OutboundSa, buffer: PacketBuffer): "consumed" {
+    if (this.#offload === undefined) return this.#drop("thread-busy");
+    this.#offload.passOutbound(sa, buffer);
+    return "consumed";
   }
 
   /** What waits for an SA, or finds one that is at its end: then another one is negotiated. */
@@ -270,7 +273,7 @@ export class DataPath implements ThreadSide {
       const buffer = this.#scratch;
       buffer.load(packet);
       if (security.outbound.isOffloaded) {
-        this.#offload?.passOutbound(security.outbound, buffer);
+        this.#passOutbound(security.outbound, buffer);
         continue;
       }
       const reason = encapsulate(security.outbound, buffer);
@@ -333,7 +336,8 @@ export class DataPath implements ThreadSide {
   }
 
   #lendInbound(sa: InboundSa): void {
-    if (this.#offload === undefined || !sa.isFormKnown || this.#isForIpv4(sa)) return;
+    if (this.#offload === undefined || sa.isOffloaded) return;
+    if (!sa.isFormKnown || this.#isForIpv4(sa)) return;
     this.#offload.takeInbound(sa, this.#owner.securityOf(sa)?.outbound);
   }
 

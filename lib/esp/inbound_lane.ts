@@ -12,7 +12,8 @@ import type { PacketBuffer } from "../base/packet_buffer.ts";
 import { PerSecond } from "../base/per_second.ts";
 import type { Instant } from "../base/time.ts";
 import { ESP_HEADER_LENGTH, espSequence, espSpi } from "../wire/esp.ts";
-import { NEXT_HEADER } from "../wire/ipv6.ts";
+import { ICMPV6_TYPE } from "../wire/icmpv6.ts";
+import { IPV6_FIELD, IPV6_HEADER_LENGTH, NEXT_HEADER } from "../wire/ipv6.ts";
 import { isTcpSyn } from "../wire/tcp_mss.ts";
 import { classifyUdp } from "../wire/udp_encapsulation.ts";
 import { auditEventOf } from "./audit_event.ts";
@@ -27,11 +28,6 @@ const STRANGERS_PER_SECOND = 100;
 
 /** Refused packets that the engine hears of per second, for the audit log. */
 const REFUSALS_PER_SECOND = 20;
-
-const ICMPV6 = 58;
-const ECHO_REPLY = 129;
-const INNER_NEXT_HEADER = 6;
-const IPV6_HEADER = 40;
 
 export class InboundLane extends Lane<InboundSa> {
   /** By SPI as a signed integer, which is what a `Map` finds fastest. */
@@ -145,6 +141,7 @@ export class InboundLane extends Lane<InboundSa> {
 }
 
 function isEchoReply({ bytes, start, length }: PacketBuffer): boolean {
-  return length > IPV6_HEADER && bytes[start + INNER_NEXT_HEADER] === ICMPV6 &&
-    bytes[start + IPV6_HEADER] === ECHO_REPLY;
+  return length > IPV6_HEADER_LENGTH &&
+    bytes[start + IPV6_FIELD.nextHeader] === NEXT_HEADER.icmpv6 &&
+    bytes[start + IPV6_HEADER_LENGTH] === ICMPV6_TYPE.echoReply;
 }

@@ -81,6 +81,8 @@ export class DataThreads implements SaOffload {
     const threads = new DataThreads(options);
     try {
       await Promise.all(threads.#all.map(({ ready }) => ready));
+      // One may have died while another was still loading.
+      if (threads.#all.some(({ hasEnded }) => hasEnded)) throw new Error("A data thread has died");
     } catch (error) {
       await threads.stop();
       throw error;
@@ -216,6 +218,10 @@ class DataThread<T extends OutboundSa | InboundSa> {
       onFailure(`The ${direction} data thread died (${event.message})`);
     };
     this.#worker.postMessage(setup);
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /** Waits for the end of the thread, which was told to. */

@@ -5,9 +5,8 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { DropCounters } from "../../lib/base/drop_reason.ts";
+import type { DropCounters } from "../../lib/base/drop_reason.ts";
 import { PacketBuffer } from "../../lib/base/packet_buffer.ts";
-import { ringMemory, RingReader, RingWriter } from "../../lib/base/shared_ring.ts";
 import { type Instant, instant } from "../../lib/base/time.ts";
 import { EspCipherPool } from "../../lib/crypto/esp_cipher_pool.ts";
 import { ESP_SUITES } from "../../lib/crypto/esp_suite.ts";
@@ -17,7 +16,6 @@ import { encapsulate } from "../../lib/esp/encapsulate.ts";
 import { InboundLane } from "../../lib/esp/inbound_lane.ts";
 import { LaneLender } from "../../lib/esp/lane_lender.ts";
 import { OutboundLane } from "../../lib/esp/outbound_lane.ts";
-import { SLOT_SIZE } from "../../lib/esp/sa_slots.ts";
 import {
   type InboundSa,
   NO_REKEY_LIMITS,
@@ -25,6 +23,7 @@ import {
 } from "../../lib/esp/security_association.ts";
 import { SPI_FILTER_SIZE, SpiFilter } from "../../lib/esp/spi_filter.ts";
 import { openLibcrypto } from "../../ffi/libcrypto.ts";
+import { makeLaneSide } from "../support/lane_side.ts";
 import {
   bufferOf,
   CountingRandom,
@@ -56,22 +55,7 @@ interface World {
 }
 
 function makeWorld({ slots = 4, ring = 1 << 16, provider = PORTABLE_PROVIDER } = {}): World {
-  const side = () => {
-    const memory = {
-      saBlocks: new SharedArrayBuffer(slots * SLOT_SIZE),
-      commands: ringMemory(ring),
-      reports: ringMemory(ring),
-    };
-    const drops = new DropCounters();
-    const lane = {
-      saMemory: memory.saBlocks,
-      commands: new RingReader(memory.commands),
-      reports: new RingWriter(memory.reports),
-      drops,
-      espProvider: provider,
-    };
-    return { memory, lane, drops };
-  };
+  const side = () => makeLaneSide(provider, slots, ring);
   const [out, into] = [side(), side()];
   const knownSpis = new SharedArrayBuffer(SPI_FILTER_SIZE);
   const forOutbound = new LaneLender<OutboundSa>(out.memory);

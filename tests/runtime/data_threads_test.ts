@@ -49,6 +49,10 @@ Deno.test("A thread that cannot start keeps none running", async () => {
   await assert.rejects(threads, /Cannot start the inbound data thread: .*no such device/);
 });
 
+Deno.test("A thread that is gone before all others are ready keeps none running", async () => {
+  await assert.rejects(start("leaves").threads, /A data thread has died/);
+});
+
 Deno.test("A thread that dies is told of, and its SAs go on where they were", async () => {
   const { threads, failures, failed } = start("dies");
   const running = await threads;

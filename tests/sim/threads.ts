@@ -4,39 +4,21 @@
  * was true a moment ago, as threads do.
  */
 
-import { DropCounters } from "../../lib/base/drop_reason.ts";
+import type { DropCounters } from "../../lib/base/drop_reason.ts";
 import { PacketBuffer } from "../../lib/base/packet_buffer.ts";
 import type { Random } from "../../lib/base/random.ts";
-import { ringMemory, RingReader, RingWriter } from "../../lib/base/shared_ring.ts";
 import type { Instant } from "../../lib/base/time.ts";
 import type { EspProvider } from "../../lib/crypto/esp_suite.ts";
 import { InboundLane } from "../../lib/esp/inbound_lane.ts";
 import { LaneLender, type LaneListener } from "../../lib/esp/lane_lender.ts";
 import { OutboundLane } from "../../lib/esp/outbound_lane.ts";
 import type { SaOffload } from "../../lib/esp/sa_offload.ts";
-import { SLOT_SIZE } from "../../lib/esp/sa_slots.ts";
 import type { InboundSa, OutboundSa } from "../../lib/esp/security_association.ts";
+import { makeLaneSide } from "../support/lane_side.ts";
 
 /** Few, so that some SAs stay with the engine. */
 const SLOTS = 3;
 const RING_SIZE = 1 << 16;
-
-function makeSide(espProvider: EspProvider) {
-  const memory = {
-    saBlocks: new SharedArrayBuffer(SLOTS * SLOT_SIZE),
-    commands: ringMemory(RING_SIZE),
-    reports: ringMemory(RING_SIZE),
-  };
-  const drops = new DropCounters();
-  const lane = {
-    saMemory: memory.saBlocks,
-    commands: new RingReader(memory.commands),
-    reports: new RingWriter(memory.reports),
-    drops,
-    espProvider,
-  };
-  return { memory, drops, lane };
-}
 
 export interface SimThreadsOptions {
   readonly espProvider: EspProvider;
@@ -60,7 +42,8 @@ export class SimThreads implements SaOffload {
   constructor(options: SimThreadsOptions) {
     this.#options = options;
     const { espProvider, random, knownSpis } = options;
-    const [out, into] = [makeSide(espProvider), makeSide(espProvider)];
+    const side = () => makeLaneSide(espProvider, SLOTS, RING_SIZE);
+    const [out, into] = [side(), side()];
     this.#outboundLender = new LaneLender(out.memory);
     this.#inboundLender = new LaneLender(into.memory);
     this.outbound = new OutboundLane({ ...out.lane, random });

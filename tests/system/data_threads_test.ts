@@ -11,23 +11,11 @@
 import assert from "node:assert/strict";
 import { type LabAgent, SERVER_NAME } from "../../lib/lab/agents.ts";
 import { waitFor } from "../../lib/lab/services.ts";
+import { EXPLAINED_DROPS } from "../support/explained_drops.ts";
 import { associationWith, CANNOT_RUN, hip, hitOf, statusOf, withScene } from "../support/system.ts";
 
 /** Of one round of load; rounds follow each other until everything has happened. */
 const SECONDS = 6;
-
-/** Packets that were under way when their SA or their association ended, or waited for a new one. */
-const EXPLAINED = new Set([
-  "esp-unknown-spi",
-  "esp-not-established",
-  "association-closed",
-  "staged-overflow",
-  "thread-busy",
-  "send-failed",
-  "hip-replayed",
-  "hip-wrong-state",
-  "hip-tie-break",
-]);
 
 const CASES = [
   { transport: "udp", pairs: 1 },
@@ -110,7 +98,7 @@ for (const { transport, pairs } of CASES) {
         for (const agent of [client, server]) {
           const { drops } = await statusOf(agent);
           const unexplained = Object.keys(drops).filter((reason) =>
-            !EXPLAINED.has(reason)
+            !EXPLAINED_DROPS.has(reason)
           );
           assert.deepEqual(unexplained, [], JSON.stringify(drops));
         }
